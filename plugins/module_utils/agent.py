@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Installing and removing the agent: read what is live, plan, apply, wait."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, report
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, summary
+from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels, desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import CONTAINER
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout
+
+OLDEST_KUBERNETES = (1, 25)
+_LOG_LINES = 3
+_POLL = 0.3
+
+
+def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -> dict:
+    """Installs or repairs the agent; the module's result.
+
+    options: the agent module's options. In check mode nothing is written and the same actions come back.
+    """
+    desired, live = _desired_and_live(cluster, options)
+    steps = plan(desired, live["objects"], live["members"], FIELD_MANAGER)
+    result = {"changed": bool(changes(steps)), "actions": [describe(step) for step in steps]}
+    if want_diff:
+        result["diff"] = diff(steps, FIELD_MANAGER)
+    if not check_mode:
+        _apply(cluster, steps, options["force_conflicts"])
+        if options["wait"]:
+            result.update(_wait(cluster, options))
+    result["requests"] = dict(cluster.requests)
+    return result
+
+
+def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -> dict:
+    """Removes exactly what carries the set's label, and the namespace where we made it; the module's result."""
+    name, namespace = options["name"], options["namespace"]
+    identifier = applyset.set_id(name, namespace)
+    parent, home, *lists = cluster.parallel(
+        [partial(cluster.get, "ConfigMap", name, namespace), partial(cluster.get, "Namespace", namespace), *_member_lists(cluster, namespace, identifier)]
+    )
+    members = [item for items, _version in lists for item in items]
+    if parent and parent["metadata"].get("labels", {}).get("applyset.kubernetes.io/id") == identifier:
+        members.append({**parent, "kind": "ConfigMap", "apiVersion": "v1"})
+    ours = applyset.is_member(home, identifier)
+    foreign = _foreign_pods(cluster, namespace, name) if ours else []
+    steps = plan([], {}, members, FIELD_MANAGER)
+    kept = []
+    if ours and not foreign:
+        steps.append({"action": "delete", "fields": [], "desired": None, "live": home})
+    elif ours:
+        kept.append(f"Namespace {namespace}: it holds pods that are not ours ({', '.join(foreign[:3])})")
+    result = {"changed": bool(steps), "actions": [describe(step) for step in steps], "kept": kept}
+    if want_diff:
+        result["diff"] = diff(steps, FIELD_MANAGER)
+    if steps and not check_mode:
+        _delete(cluster, steps, options)
+    result["requests"] = dict(cluster.requests)
+    return result
+
+
+def _member_lists(cluster, namespace, identifier):
+    selector = f"{applyset.MEMBER_LABEL}={identifier}"
+    return [partial(cluster.list, kind.kind, namespace if kind.namespaced else None, labelSelector=selector) for kind in applyset.MEMBER_KINDS]
+
+
+def _desired_and_live(cluster, options):
+    """(desired objects, {"objects": identity -> live object, "members": [live member]}), after the checks that need both."""
+    desired_objects(options)
+    name, namespace = options["name"], options["namespace"]
+    identifier = applyset.set_id(name, namespace)
+    version, home, parent, (nodes, _version), *lists = cluster.parallel(
+        [
+            cluster.version,
+            partial(cluster.get, "Namespace", namespace),
+            partial(cluster.get, "ConfigMap", name, namespace),
+            partial(cluster.list, "Node"),
+            *_member_lists(cluster, namespace, identifier),
+        ]
+    )
+    if version < OLDEST_KUBERNETES:
+        raise Failure(f"the API server is Kubernetes {version[0]}.{version[1]}", "use Kubernetes 1.25 or newer")
+    options = _settle_namespace(options, home, identifier)
+    desired = desired_objects(options)
+    _check_nodes(desired[-1], nodes)
+    members = [item for items, _version in lists for item in items]
+    objects = {identity(obj): obj for obj in [*members, home, parent] if obj}
+    if home:
+        missing = [obj for obj in desired if identity(obj) not in objects and obj is not desired[0]]
+    else:
+        missing = [obj for obj in desired if not identity(obj)[1] and obj["kind"] != "Namespace"]
+    found = cluster.parallel([partial(cluster.get, obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in missing])
+    objects.update({identity(obj): obj for obj in found if obj})
+    return desired, {"objects": objects, "members": members}
+
+
+def _settle_namespace(options, home, identifier):
+    namespace = options["namespace"]
+    if home is None:
+        if not options["create_namespace"]:
+            raise Failure(f"the namespace {namespace} does not exist", "create it, or set create_namespace: true")
+        return options
+    if home["metadata"].get("deletionTimestamp"):
+        raise Failure(f"the namespace {namespace} is being deleted", "wait for its end, then run again")
+    # A namespace that somebody else made is used and left as it is.
+    return {**options, "create_namespace": options["create_namespace"] and applyset.is_member(home, identifier)}
+
+
+def _check_nodes(daemon_set, nodes):
+    if not nodes:
+        raise Failure("the cluster has no nodes", "join a node first")
+    decisions = [(node, decide(daemon_set, node)) for node in nodes]
+    if any(decision["run"] and not node_facts(node)["not_real"] for node, decision in decisions):
+        return
+    why = sorted({blocker["detail"] for _node, decision in decisions for blocker in decision["blockers"]}) or ["no node is a real machine"]
+    raise Failure(f"none of the {len(nodes)} nodes is eligible: {'; '.join(why[:4])}", "change node_selector, tolerations, architectures or control_plane")
+
+
+def _apply(cluster, steps, force):
+    """Writes the plan in three waves: the namespace and the set's parent, then the members, then the DaemonSet; prunes last."""
+    writes = changes(steps)
+    first = [s for s in writes if s["desired"] and (s["desired"]["kind"] == "Namespace" or _is_parent(s["desired"]))]
+    last = [s for s in writes if s["desired"] and s["desired"]["kind"] == "DaemonSet"]
+    middle = [s for s in writes if s["desired"] and s not in first and s not in last]
+    for step in first:
+        _write(cluster, step, force)
+    cluster.parallel([partial(_write, cluster, step, force) for step in middle])
+    for step in last:
+        _write(cluster, step, force)
+    for step in writes:
+        if step["action"] == "delete":
+            cluster.delete(step["live"])
+
+
+def _is_parent(obj):
+    return "applyset.kubernetes.io/id" in (obj["metadata"].get("labels") or {})
+
+
+def _write(cluster, step, force):
+    if step["action"] == "recreate":
+        cluster.delete(step["live"])
+    cluster.apply(step["desired"], force)
+
+
+def _wait(cluster, options):
+    name, namespace = options["name"], options["namespace"]
+    outcome, rows = await_rollout(cluster, namespace, name, options["wait_timeout"], FIELD_MANAGER)
+    counts = summary(rows)
+    facts = {"summary": counts, "table": report.table(rows)}
+    if outcome == "done":
+        return facts
+    found = causes(rows)
+    log = _last_log(cluster, namespace, rows)
+    how = "cannot succeed" if outcome == "stuck" else f"did not succeed within {options['wait_timeout']} s"
+    raise Failure(
+        f"the rollout of DaemonSet {namespace}/{name} {how} ({report.headline(counts)}): {' | '.join(found[:4]) or 'no cause is known'}{log}",
+        "mend the cause and run again; what is applied stays and a rerun goes on from there",
+        **facts,
+        causes=found,
+        requests=dict(cluster.requests),
+        changed=True,
+    )
+
+
+def _last_log(cluster, namespace, rows):
+    crashed = next((row for row in rows if row["reason"] in ("CrashLoopBackOff", "OOMKilled")), None)
+    if not crashed:
+        return ""
+    text = cluster.logs(namespace, crashed["pod"], CONTAINER, _LOG_LINES, previous=True) or cluster.logs(namespace, crashed["pod"], CONTAINER, _LOG_LINES)
+    return f" | last log of {crashed['pod']}: {' / '.join(text.splitlines())[:400]}" if text.strip() else ""
+
+
+def _foreign_pods(cluster, namespace, name):
+    own = daemon_set_labels(name)
+    pods, _version = cluster.list("Pod", namespace)
+    return [pod["metadata"]["name"] for pod in pods if any((pod["metadata"].get("labels") or {}).get(key) != value for key, value in own.items())]
+
+
+def _delete(cluster, steps, options):
+    deadline = time.monotonic() + options["wait_timeout"]
+    namespaces = [step["live"] for step in steps if step["live"]["kind"] == "Namespace"]
+    others = [step["live"] for step in steps if step["live"]["kind"] != "Namespace"]
+    workloads = [obj for obj in others if obj["kind"] == "DaemonSet"]
+    for obj in workloads:
+        cluster.delete(obj, "Foreground")
+    if options["wait"]:
+        _await_gone(cluster, workloads, deadline, options)
+    cluster.parallel([partial(cluster.delete, obj) for obj in others if obj["kind"] != "DaemonSet"])
+    for obj in namespaces:
+        cluster.delete(obj)
+    if options["wait"]:
+        _await_gone(cluster, others + namespaces, deadline, options)
+
+
+def _await_gone(cluster, objects, deadline, options):
+    left = list(objects)
+    while left:
+        found = cluster.parallel([partial(cluster.get, obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in left])
+        left = [obj for obj, now in zip(left, found) if now and now["metadata"]["uid"] == obj["metadata"]["uid"]]
+        if left and time.monotonic() > deadline:
+            raise Failure(
+                f"still there after {options['wait_timeout']} s: {', '.join(title(obj) for obj in left)}{_stuck_pods(cluster, options)}",
+                "look at the finalizers of these objects and at the nodes of these pods, then run again",
+                changed=True,
+            )
+        if left:
+            time.sleep(_POLL)
+
+
+def _stuck_pods(cluster, options):
+    labels = ",".join(f"{key}={value}" for key, value in sorted(daemon_set_labels(options["name"]).items()))
+    pods, _version = cluster.list("Pod", options["namespace"], labelSelector=labels)
+    nodes = sorted({(pod.get("spec") or {}).get("nodeName") or "no node" for pod in pods})
+    return f"; pods are left on {', '.join(nodes[:5])}" if nodes else ""

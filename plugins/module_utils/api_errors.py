@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an API server's refusal means, in one sentence with the next step. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+
+_RIGHT = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)")?')
+_USER = re.compile(r'User "(?P<user>[^"]*)"')
+_CONFLICT = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
+
+
+class ApiFailure(Failure):
+    """The API server answered with an error status.
+
+    status: HTTP status; reason: the Status object's reason, such as NotFound or Conflict.
+    """
+
+    def __init__(self, what: str, next_step: str, status: int, reason: str):
+        super().__init__(what, next_step)
+        self.status = status
+        self.reason = reason
+
+
+def explain(status: int, body: bytes, verb: str, target: str, server: str) -> ApiFailure:
+    """The failure for an error answer.
+
+    verb and target: what was asked for, as in "apply" and "DaemonSet nanoagent/nanoagent".
+    body: the answer's body, normally a Status object.
+    """
+    message, reason, causes = _status_object(body)
+    if status == 401:
+        return ApiFailure(
+            f"the API server {server} refused the credentials (401 Unauthorized)",
+            "renew the token or certificate: it may have expired or belong to another cluster",
+            status,
+            reason or "Unauthorized",
+        )
+    if status == 403:
+        return _forbidden(message, reason, verb, target)
+    if status == 409 and causes and any(cause.get("reason") == "FieldManagerConflict" for cause in causes):
+        return _conflict(causes, target, reason)
+    if status in (400, 422):
+        return ApiFailure(f"the API server rejects {target}: {message}", "correct the option that sets this field", status, reason or "Invalid")
+    if status == 404:
+        return ApiFailure(
+            f"cannot {verb} {target}: {message or 'not found'}",
+            "check that the API server serves this kind and that the namespace exists",
+            status,
+            reason or "NotFound",
+        )
+    return ApiFailure(
+        f"cannot {verb} {target}: {message or 'no message'} (HTTP {status})", "run again; if it stays, look at the API server's log", status, reason
+    )
+
+
+def _status_object(body):
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        return body.decode("utf-8", "replace")[:300].strip(), "", []
+    causes = (document.get("details") or {}).get("causes") or []
+    return str(document.get("message") or ""), str(document.get("reason") or ""), causes
+
+
+def _forbidden(message, reason, verb, target):
+    right = _RIGHT.search(message)
+    if right:
+        user = _USER.search(message)
+        resource = right["resource"] + (f".{right['group']}" if right["group"] else "")
+        where = f"in namespace {right['namespace']}" if right["namespace"] else "in the whole cluster"
+        who = f"the user {user['user']}" if user else "the user"
+        return ApiFailure(f"{who} may not {right['verb']} {resource} {where}", f"grant the verb {right['verb']} on {resource} {where}", 403, reason)
+    return ApiFailure(f"denied: cannot {verb} {target}: {message}", "change what the admission rule names, or the rule", 403, reason)
+
+
+def _conflict(causes, target, reason):
+    held = []
+    for cause in causes:
+        manager = _CONFLICT.search(cause.get("message") or "")
+        held.append(f"{(cause.get('field') or '?').lstrip('.')} (held by {manager['manager'] if manager else 'another manager'})")
+    return ApiFailure(
+        f"fields of {target} belong to another manager: {', '.join(held)}",
+        "remove these fields from the other manager, or set force_conflicts to take them",
+        409,
+        reason,
+    )

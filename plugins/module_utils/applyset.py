@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ApplySet convention (KEP-3659): which objects belong together, in labels that kubectl understands. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
+
+MEMBER_LABEL = "applyset.kubernetes.io/part-of"
+_PARENT_LABEL = "applyset.kubernetes.io/id"
+_TOOLING = "applyset.kubernetes.io/tooling"
+_GROUP_KINDS = "applyset.kubernetes.io/contains-group-kinds"
+
+
+def set_id(name: str, namespace: str) -> str:
+    """The id of the set whose parent is the ConfigMap namespace/name, as KEP-3659 computes it."""
+    digest = hashlib.sha256(f"{name}.{namespace}.ConfigMap.".encode()).digest()
+    return "applyset-" + base64.urlsafe_b64encode(digest).decode().rstrip("=") + "-v1"
+
+
+def parent(name: str, namespace: str, members: list[dict], labels: dict) -> dict:
+    """The ConfigMap that stands for the set and lists the kinds of its members."""
+    group_kinds = sorted({kind_of(member).group_kind for member in members})
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {**labels, _PARENT_LABEL: set_id(name, namespace)},
+            "annotations": {_TOOLING: f"nanoagent.k8s/v{VERSION}", _GROUP_KINDS: ",".join(group_kinds)},
+        },
+    }
+
+
+def enrol(member: dict, identifier: str) -> dict:
+    """The object with the label that makes it a member of the set."""
+    metadata = member["metadata"]
+    return {**member, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), MEMBER_LABEL: identifier}}}
+
+
+def is_member(live: dict | None, identifier: str) -> bool:
+    """Whether a live object carries the set's label."""
+    return ((((live or {}).get("metadata") or {}).get("labels")) or {}).get(MEMBER_LABEL) == identifier
+
+
+# Kinds that a set of this collection may hold; Namespace is looked up by name and never pruned.
+MEMBER_KINDS = tuple(
+    KINDS[kind]
+    for kind in (
+        "ServiceAccount",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Role",
+        "RoleBinding",
+        "PriorityClass",
+        "Secret",
+        "ConfigMap",
+        "DaemonSet",
+    )
+)

@@ -1,0 +1,307 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that talks to the API server: raw JSON over the kubernetes package's HTTP pool."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlencode
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure, explain
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
+    effective_options,
+    impersonation_headers,
+    load_configuration,
+)
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
+
+try:
+    import urllib3
+    import websocket
+    from kubernetes.client.rest import RESTClientObject
+    from kubernetes.stream.ws_client import websocket_proxycare
+except ImportError:
+    # connection.KUBERNETES_IMPORT_ERROR holds the traceback that the module reports.
+    pass
+
+FIELD_MANAGER = "nanoagent.k8s"
+PAGE = 500
+PARALLEL = 6
+_READS = ("GET", "HEAD")
+
+
+class Cluster:
+    """One cluster's API server.
+
+    Objects go in and out as plain dicts. Every error answer becomes an ApiFailure, everything else that keeps an
+    answer from coming a Failure. requests counts what was sent: {"read": int, "write": int}.
+    """
+
+    def __init__(self, params: dict, temp_dir: str | None = None, request_timeout: float = 30.0):
+        options = effective_options(params, os.environ)
+        self.configuration = load_configuration(options, os.environ, temp_dir)
+        self.server = self.configuration.host
+        self.request_timeout = request_timeout
+        self.requests = {"read": 0, "write": 0}
+        self._lock = threading.Lock()
+        self._impersonation = impersonation_headers(options)
+        self.configuration.connection_pool_maxsize = PARALLEL + 4
+        self._pool = RESTClientObject(self.configuration).pool_manager
+
+    def version(self) -> tuple[int, int]:
+        """(major, minor) of the API server."""
+        answer = self._json("GET", "/version", "read", "the version")
+        try:
+            return int(answer["major"]), int("".join(c for c in answer["minor"] if c.isdigit()))
+        except (KeyError, ValueError) as error:
+            raise Failure(f"{self.server} does not answer like a Kubernetes API server", "check host or the kubeconfig's server") from error
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict | None:
+        """The object, or None where it does not exist."""
+        try:
+            return self._json("GET", KINDS[kind].path(namespace, name), "get", f"{kind} {name}")
+        except ApiFailure as failure:
+            if failure.status == 404:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str | None = None, **selectors: str) -> tuple[list[dict], str]:
+        """(items, resourceVersion), page by page; starts again where the pages expire (410).
+
+        selectors: labelSelector and fieldSelector. A namespace that does not exist holds nothing.
+        """
+        for attempt in range(3):
+            try:
+                return self._list_pages(kind, namespace, selectors)
+            except ApiFailure as failure:
+                if failure.status != 410 or attempt == 2:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _list_pages(self, kind, namespace, selectors):
+        items, query = [], {"limit": PAGE, **selectors}
+        while True:
+            page = self._json("GET", KINDS[kind].path(namespace), "list", KINDS[kind].resource, query)
+            for item in page.get("items") or []:
+                item.setdefault("kind", kind)
+                item.setdefault("apiVersion", KINDS[kind].api_version)
+                items.append(item)
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return items, metadata.get("resourceVersion", "")
+            query["continue"] = metadata["continue"]
+
+    def watch(self, kind: str, namespace: str | None, resource_version: str, seconds: int, **selectors: str) -> Iterator[dict]:
+        """Watch events {"type", "object"} after resource_version until the server ends the stream after `seconds`."""
+        query = {"watch": "1", "resourceVersion": resource_version, "timeoutSeconds": seconds, "allowWatchBookmarks": "true", **selectors}
+        response = self._send("GET", KINDS[kind].path(namespace), "watch", KINDS[kind].resource, query, stream=True, timeout=seconds + 10)
+        try:
+            buffer = b""
+            for chunk in response.stream(65536, decode_content=True):
+                *lines, buffer = (buffer + chunk).split(b"\n")
+                for line in lines:
+                    if line.strip():
+                        yield json.loads(line)
+        except (urllib3.exceptions.HTTPError, ValueError):
+            # The stream broke or was cut in the middle of a line: the caller lists and watches again.
+            return
+        finally:
+            response.close()
+
+    def apply(self, obj: dict, force: bool = False) -> dict:
+        """Server-side apply; the object as the server now holds it."""
+        kind = kind_of(obj)
+        metadata = obj["metadata"]
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict"}
+        return self._json(
+            "PATCH", kind.path(metadata.get("namespace"), metadata["name"]), "apply", title(obj), query, body=obj, content_type="application/apply-patch+yaml"
+        )
+
+    def delete(self, obj: dict, propagation: str = "Background") -> bool:
+        """Deletes exactly this object (by uid); False where it was gone already."""
+        kind = kind_of(obj)
+        metadata = obj["metadata"]
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation, "preconditions": {"uid": metadata["uid"]}}
+        try:
+            self._json("DELETE", kind.path(metadata.get("namespace"), metadata["name"]), "delete", title(obj), body=body)
+        except ApiFailure as failure:
+            if failure.status in (404, 409):
+                return False
+            raise
+        return True
+
+    def logs(self, namespace: str, pod: str, container: str, lines: int, previous: bool = False) -> str:
+        """The container's last log lines; empty where the kubelet has none."""
+        query = {"container": container, "tailLines": lines, "limitBytes": 16384, "previous": "true" if previous else "false"}
+        try:
+            response = self._send("GET", KINDS["Pod"].path(namespace, pod, "log"), "read the log of", f"Pod {namespace}/{pod}", query)
+        except ApiFailure:
+            return ""
+        return response.data.decode("utf-8", "replace")
+
+    def execute(self, namespace: str, pod: str, container: str, command: list[str], timeout: float) -> tuple[int, str, str]:
+        """Runs a command in a container: (exit code, standard output, standard error).
+
+        Over a WebSocket, protocol v4.channel.k8s.io: each message's first byte is its channel, channel 3 carries the
+        final Status. Failure where the server refuses, ends the stream early or the time is up.
+        """
+        query = urlencode([("container", container), ("stdout", "1"), ("stderr", "1"), *(("command", word) for word in command)])
+        url = "ws" + self.server[len("http") :] + KINDS["Pod"].path(namespace, pod, "exec") + "?" + query
+        target = f"Pod {namespace}/{pod}"
+        self._count("read")
+        deadline = time.monotonic() + timeout
+        socket = websocket.WebSocket(sslopt=self._websocket_tls(), skip_utf8_validation=True)
+        options = {"header": [f"{name}: {value}" for name, value in self._headers()] + ["Sec-WebSocket-Protocol: v4.channel.k8s.io"]}
+        if self.configuration.proxy or self.configuration.proxy_headers:
+            options = websocket_proxycare(options, self.configuration, url, {})
+        try:
+            socket.settimeout(timeout)
+            socket.connect(url, **options)
+            return _read_channels(socket, deadline, target)
+        except websocket.WebSocketBadStatusException as error:
+            raise explain(error.status_code, error.resp_body or b"", "exec into", target, self.server) from error
+        except (websocket.WebSocketTimeoutException, TimeoutError) as error:
+            raise Failure(f"no answer from a command in {target} within {timeout:g} s", "look at the kubelet of its node and at the pod's log") from error
+        except (websocket.WebSocketException, OSError, ssl.SSLError) as error:
+            raise Failure(
+                f"the exec stream to {target} broke: {type(error).__name__}: {error}", "check that the API server reaches the node's kubelet on port 10250"
+            ) from error
+        finally:
+            socket.close()
+
+    def parallel(self, calls: Iterable[Callable[[], object]]) -> list:
+        """The results of independent calls, in order; the first failure is raised after all have ended."""
+        calls = list(calls)
+        if len(calls) <= 1:
+            return [call() for call in calls]
+        with ThreadPoolExecutor(min(PARALLEL, len(calls))) as pool:
+            return [future.result() for future in [pool.submit(call) for call in calls]]
+
+    def _json(self, method, path, verb, target, query=None, body=None, content_type="application/json"):
+        response = self._send(method, path, verb, target, query, body, content_type)
+        try:
+            return json.loads(response.data)
+        except ValueError as error:
+            raise Failure(
+                f"{self.server} answered {verb} {target} with something that is not JSON", "check host or the kubeconfig's server, and proxies in between"
+            ) from error
+
+    def _send(self, method, path, verb, target, query=None, body=None, content_type="application/json", stream=False, timeout=None):
+        url = self.server + path + (f"?{urlencode(query)}" if query else "")
+        headers = urllib3.HTTPHeaderDict(self._headers())
+        headers["Accept"] = "application/json"
+        data = None
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers["Content-Type"] = content_type
+        self._count("read" if method in _READS else "write")
+        try:
+            response = self._pool.request(
+                method,
+                url,
+                body=data,
+                headers=headers,
+                preload_content=not stream,
+                redirect=False,
+                retries=_RETRIES,
+                timeout=urllib3.Timeout(connect=10, read=timeout or self.request_timeout),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from error
+        if response.status >= 400:
+            raise explain(response.status, response.read() if stream else response.data, verb, target, self.server)
+        return response
+
+    def _headers(self):
+        headers = [("User-Agent", f"nanoagent.k8s/{VERSION}"), *self._impersonation]
+        token = self.configuration.get_api_key_with_prefix("BearerToken") or self.configuration.get_api_key_with_prefix("authorization")
+        if token:
+            headers.append(("Authorization", token))
+        return headers
+
+    def _count(self, how):
+        with self._lock:
+            self.requests[how] += 1
+
+    def _websocket_tls(self):
+        configuration = self.configuration
+        if not configuration.verify_ssl:
+            options = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
+        else:
+            options = {"cert_reqs": ssl.CERT_REQUIRED}
+            if configuration.ssl_ca_cert:
+                options["ca_certs"] = configuration.ssl_ca_cert
+        if configuration.cert_file:
+            options["certfile"] = configuration.cert_file
+            options["keyfile"] = configuration.key_file
+        if configuration.tls_server_name:
+            options["server_hostname"] = configuration.tls_server_name
+        return options
+
+    def _unreachable(self, error):
+        cause = error
+        while isinstance(getattr(cause, "reason", None), Exception):
+            cause = cause.reason
+        text = str(cause).rpartition(": ")[2] if not isinstance(cause, ssl.SSLError) else str(cause)
+        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in text:
+            return Failure(
+                f"the certificate of the API server {self.server} is not trusted: {getattr(cause, 'verify_message', '') or text}",
+                "set ca_cert to the authority that signed it",
+            )
+        return Failure(f"the API server {self.server} cannot be reached: {text}", "check the address, the network and proxies, and that the API server runs")
+
+
+def _read_channels(socket, deadline, target):
+    output = {1: b"", 2: b"", 3: b""}
+    while True:
+        socket.settimeout(max(0.01, deadline - time.monotonic()))
+        opcode, data = socket.recv_data()
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            break
+        if data and data[0] in output:
+            output[data[0]] += data[1:]
+    if not output[3]:
+        raise Failure(f"the exec stream to {target} ended without a status", "run again; if it stays, look at the kubelet of its node")
+    return _exit_code(json.loads(output[3])), output[1].decode("utf-8", "replace"), output[2].decode("utf-8", "replace")
+
+
+def _exit_code(status):
+    """The command's exit code from the final Status; -1 where the container could not run it."""
+    if status.get("status") == "Success":
+        return 0
+    for cause in (status.get("details") or {}).get("causes") or []:
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    return -1
+
+
+def _retry_policy():
+    # Every request here may be sent twice: reads, server-side apply, and deletes that name a uid.
+    return urllib3.Retry(
+        total=4,
+        connect=1,
+        read=2,
+        status=3,
+        redirect=0,
+        other=0,
+        backoff_factor=0.2,
+        status_forcelist=(429, 502, 503, 504),
+        allowed_methods=None,
+        respect_retry_after_header=True,
+        raise_on_status=False,
+    )
+
+
+try:
+    _RETRIES = _retry_policy()
+except NameError:
+    _RETRIES = None

@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which fields of an object are ours, and which of them differ from what is wanted. Pure.
+
+Ownership is read from metadata.managedFields, whose fieldsV1 format is that of structured-merge-diff: `f:name` is a
+field, `k:{...}` an element of a list that is keyed, `v:...` an element of a set, `.` the item itself; an empty tree is
+a leaf, which for a list or map means that it is owned as a whole (atomic).
+"""
+
+from __future__ import annotations
+
+import json
+
+try:
+    from kubernetes.utils.quantity import parse_quantity
+except ImportError:
+    # connection.KUBERNETES_IMPORT_ERROR holds the traceback that the module reports.
+    pass
+
+_IDENTITY = ("apiVersion", "kind", "status")
+
+
+def owned_fields(live: dict, manager: str) -> dict:
+    """The fieldsV1 tree that `manager` owns by server-side apply; empty where it owns nothing."""
+    for entry in (live.get("metadata") or {}).get("managedFields") or []:
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return entry.get("fieldsV1") or {}
+    return {}
+
+
+def owned_at(live: dict, manager: str) -> str:
+    """When `manager` last changed its fields by server-side apply, RFC 3339 in UTC by the server's clock."""
+    for entry in (live.get("metadata") or {}).get("managedFields") or []:
+        if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
+            return entry.get("time") or ""
+    return ""
+
+
+def differences(desired: dict, live: dict, manager: str) -> list[str]:
+    """Paths of the fields that an apply of `desired` would change in `live`; empty where it would change nothing.
+
+    A field counts when its value differs, when it is not owned by `manager`, or when `manager` owns it and `desired`
+    no longer has it. Quantities that are equal in value are equal.
+    """
+    found: list[str] = []
+    _map(_body(desired), live, owned_fields(live, manager), "", found)
+    return sorted(set(found))
+
+
+def owned_view(live: dict, manager: str) -> dict:
+    """The part of `live` that `manager` owns, with its identity: the `before` of a diff."""
+    view = _pick(live, owned_fields(live, manager))
+    metadata = {key: live["metadata"][key] for key in ("name", "namespace") if key in live["metadata"]}
+    view["metadata"] = {**metadata, **(view.get("metadata") or {})}
+    return {"apiVersion": live.get("apiVersion"), "kind": live.get("kind"), **view}
+
+
+def _body(desired):
+    body = {key: value for key, value in desired.items() if key not in _IDENTITY}
+    body["metadata"] = {key: value for key, value in desired["metadata"].items() if key not in ("name", "namespace")}
+    if not body["metadata"]:
+        del body["metadata"]
+    return body
+
+
+def _walk(desired, live, owned, path, found):
+    if owned is None:
+        found.append(path)
+    elif isinstance(desired, dict) and isinstance(live, dict) and (owned or not desired):
+        _map(desired, live, owned, path, found)
+    elif isinstance(desired, list) and isinstance(live, list) and any(key[:2] == "k:" for key in owned):
+        _keyed_list(desired, live, owned, path, found)
+    elif isinstance(desired, list) and isinstance(live, list) and any(key[:2] == "v:" for key in owned):
+        _set(desired, live, owned, path, found)
+    elif not _equal(desired, live, path):
+        found.append(path)
+
+
+def _map(desired, live, owned, path, found):
+    for key, value in desired.items():
+        where = f"{path}.{key}" if path else key
+        if key not in live:
+            found.append(where)
+        else:
+            _walk(value, live[key], owned.get(f"f:{key}"), where, found)
+    for field in owned:
+        if field.startswith("f:") and field[2:] not in desired and field[2:] in live:
+            found.append(f"{path}.{field[2:]}" if path else field[2:])
+
+
+def _keyed_list(desired, live, owned, path, found):
+    matched = set()
+    for field, subtree in owned.items():
+        if not field.startswith("k:"):
+            continue
+        keys = json.loads(field[2:])
+        where = f"{path}[{','.join(str(value) for value in keys.values())}]"
+        wanted = _element(desired, keys)
+        present = _element(live, keys)
+        if wanted is None:
+            if present is not None:
+                found.append(where)
+            continue
+        matched.add(id(wanted))
+        if present is None:
+            found.append(where)
+        else:
+            _map(wanted, present, {**{f"f:{key}": {} for key in keys}, **subtree}, where, found)
+    for element in desired:
+        if id(element) not in matched:
+            found.append(f"{path}[{next(iter(element.values()), '')}]" if isinstance(element, dict) else path)
+    order = [index for index in (_index(live, element, owned) for element in desired) if index is not None]
+    if order != sorted(order):
+        found.append(path)
+
+
+def _set(desired, live, owned, path, found):
+    mine = {json.dumps(json.loads(field[2:])) for field in owned if field.startswith("v:")}
+    wanted = {json.dumps(value) for value in desired}
+    if mine != wanted or not wanted <= {json.dumps(value) for value in live}:
+        found.append(path)
+
+
+def _element(items, keys):
+    for item in items:
+        if isinstance(item, dict) and all(item.get(key, _KEY_DEFAULTS.get(key)) == value for key, value in keys.items()):
+            return item
+    return None
+
+
+# Key fields that the API fills in where they are left out.
+_KEY_DEFAULTS = {"protocol": "TCP"}
+
+
+def _index(live, element, owned):
+    for field in owned:
+        if field.startswith("k:"):
+            keys = json.loads(field[2:])
+            if _element([element], keys) is not None:
+                return next((i for i, item in enumerate(live) if _element([item], keys) is not None), None)
+    return None
+
+
+def _equal(desired, live, path):
+    if isinstance(desired, dict) and isinstance(live, dict):
+        return desired.keys() == live.keys() and all(_equal(desired[key], live[key], f"{path}.{key}") for key in desired)
+    if isinstance(desired, list) and isinstance(live, list):
+        return len(desired) == len(live) and all(_equal(one, other, path) for one, other in zip(desired, live))
+    if type(desired) is type(live) and desired == live:
+        return True
+    if any(part in path for part in (".limits", ".requests", ".sizeLimit")):
+        return _same_quantity(desired, live)
+    return False
+
+
+def _same_quantity(one, other):
+    try:
+        return parse_quantity(one) == parse_quantity(other)
+    except ValueError:
+        return False
+
+
+def _pick(live, owned):
+    if not owned:
+        return live
+    if isinstance(live, dict):
+        return {field[2:]: _pick(live[field[2:]], sub) for field, sub in owned.items() if field.startswith("f:") and field[2:] in live}
+    if isinstance(live, list):
+        picked = []
+        for field, sub in owned.items():
+            if field.startswith("k:"):
+                keys = json.loads(field[2:])
+                element = _element(live, keys)
+                if element is not None:
+                    picked.append({**keys, **_pick(element, sub)} if set(sub) != {"."} else dict(keys))
+            elif field.startswith("v:"):
+                picked.append(json.loads(field[2:]))
+        return picked or live
+    return live

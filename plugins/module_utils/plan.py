@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Desired objects against live ones: what has to be written. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_view
+
+# Fields that the API server never changes in place: the object is deleted and made again.
+_IMMUTABLE = {
+    "PriorityClass": ("value",),
+    "ClusterRoleBinding": ("roleRef",),
+    "RoleBinding": ("roleRef",),
+    "Secret": ("type",),
+}
+
+
+def plan(desired: list[dict], live: dict[tuple, dict], members: list[dict], manager: str) -> list[dict]:
+    """The steps from live to desired, in the order in which they are to be taken.
+
+    desired: in apply order. live: identity -> object, for every desired object that exists. members: every live object
+    that carries our set's label; those no longer desired are deleted, last things first. manager: our field manager.
+    Returns steps {"action": create|patch|recreate|keep|delete, "fields": [path], "desired": obj|None, "live": obj|None}.
+    """
+    steps = [_step(obj, live.get(identity(obj)), manager) for obj in desired]
+    wanted = {identity(obj) for obj in desired}
+    surplus = [member for member in members if identity(member) not in wanted]
+    surplus.sort(key=lambda member: INSTALL_ORDER.index(member["kind"]), reverse=True)
+    return steps + [{"action": "delete", "fields": [], "desired": None, "live": member} for member in surplus]
+
+
+def describe(step: dict) -> dict:
+    """A step as a module result shows it: {"action", "object", "fields"}; the same in check mode and in the real run."""
+    return {"action": step["action"], "object": title(step["desired"] or step["live"]), "fields": step["fields"]}
+
+
+def changes(steps: list[dict]) -> list[dict]:
+    """The steps that write."""
+    return [step for step in steps if step["action"] != "keep"]
+
+
+def diff(steps: list[dict], manager: str) -> dict:
+    """{"before", "after"} as YAML-like text of the fields that we own; values of Secrets are masked."""
+    before, after = [], []
+    for step in changes(steps):
+        if step["live"] is not None:
+            before.append(_mask(owned_view(step["live"], manager)))
+        if step["desired"] is not None:
+            after.append(_mask(step["desired"], step["live"]))
+    return {"before": _text(before), "after": _text(after), "before_header": "live", "after_header": "wanted"}
+
+
+def _step(obj, live, manager):
+    if live is None:
+        return {"action": "create", "fields": [], "desired": obj, "live": None}
+    fields = differences(obj, live, manager)
+    if not fields:
+        return {"action": "keep", "fields": [], "desired": obj, "live": live}
+    immutable = _IMMUTABLE.get(obj["kind"], ())
+    recreate = any(field.split(".")[0] in immutable and obj.get(field.split(".")[0]) != live.get(field.split(".")[0]) for field in fields)
+    return {"action": "recreate" if recreate else "patch", "fields": fields, "desired": obj, "live": live}
+
+
+def _mask(obj, live=None):
+    if obj.get("kind") != "Secret" or not isinstance(obj.get("data"), dict):
+        return obj
+    old = (live or {}).get("data") or {}
+    masked = {key: "(hidden, changed)" if live is not None and old.get(key) != value else "(hidden)" for key, value in obj["data"].items()}
+    return {**obj, "data": masked}
+
+
+def _text(objects):
+    return "".join(json.dumps(obj, indent=2, sort_keys=True) + "\n" for obj in objects)

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Live proof: a marker process on each node, whose event must come back from that node's collector.
+
+The marker is the collector's own `prove` command, run by exec in the agent's container: it works with a scratch image,
+makes no object in the cluster and needs no right but pods/exec in the agent's namespace. Its argument is a nonce that
+only this run knows; it asks the collector for the event by the nonce's SHA-256, so that only a collector that read the
+nonce from the kernel can give it back.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import COLLECTOR, CONTAINER
+
+# What the exec stream may need beyond the time that the marker itself waits, in seconds.
+_STREAM_MARGIN = 5.0
+
+
+def prove_all(cluster: Cluster, namespace: str, rows: list[dict], timeout: float, parallel: int) -> dict[str, dict]:
+    """Node name -> proof, for the rows whose pod is ready; at most `parallel` at a time.
+
+    A proof: {"proven": bool, "latency_ms": float|None, "round_trip_ms": float|None, "reason": text}. latency_ms is from
+    the marker's exec in the kernel to the collector's answer, round_trip_ms what the whole exec took from here.
+    """
+    ready = [row for row in rows if row["ready"]]
+    if not ready:
+        return {}
+    with ThreadPoolExecutor(min(parallel, len(ready))) as pool:
+        proofs = pool.map(lambda row: _prove(cluster, namespace, row, timeout), ready)
+        return {row["node"]: proof for row, proof in zip(ready, proofs)}
+
+
+def judge_answer(answer: dict, nonce: str, row: dict) -> str:
+    """Why an answer of `prove` is no proof for this node and pod; empty where it is one. Pure."""
+    if not answer.get("ok"):
+        return str(answer.get("reason") or "the collector gave no reason")
+    event = answer.get("event") or {}
+    if event.get("type") != "exec":
+        return f"the answer holds no exec event but {event.get('type')!r}"
+    if nonce not in ((event.get("process") or {}).get("argv") or []):
+        return "the event does not carry this run's nonce"
+    if event.get("node") != row["node"]:
+        return f"the event comes from node {event.get('node')!r}"
+    seen = (event.get("container") or {}).get("id") or ""
+    if row["container_id"] and seen != row["container_id"]:
+        return f"the event is attributed to container {seen[:12] or 'none'}, the agent's is {row['container_id'][:12]}"
+    return ""
+
+
+def _prove(cluster, namespace, row, timeout):
+    nonce = secrets.token_hex(16)
+    started = time.monotonic()
+    try:
+        code, output, errors = cluster.execute(
+            namespace, row["pod"], CONTAINER, [COLLECTOR, "prove", nonce, "--timeout", f"{timeout:g}s"], timeout + _STREAM_MARGIN
+        )
+    except Failure as failure:
+        return _proof(False, reason=failure.message)
+    round_trip = (time.monotonic() - started) * 1000
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        said = " ".join((errors or output).split())[:200]
+        return _proof(False, reason=f"the marker ended with code {code} and no JSON: {said or 'no output'}")
+    reason = judge_answer(answer, nonce, row)
+    if reason:
+        return _proof(False, reason=reason)
+    return _proof(True, round(answer["latency_us"] / 1000, 2), round(round_trip, 1))
+
+
+def _proof(proven, latency=None, round_trip=None, reason=""):
+    return {"proven": proven, "latency_ms": latency, "round_trip_ms": round_trip, "reason": reason}

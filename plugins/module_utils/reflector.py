@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A live copy of some objects, kept by list and watch."""
+
+from __future__ import annotations
+
+import threading
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+
+_WATCH_SECONDS = 240
+_PAUSE_AFTER_FAILURE = 1.0
+_FAILURES_IN_A_ROW = 5
+
+
+class Reflector(threading.Thread):
+    """Lists, then watches, and lists again where the watch is too old (410) or the server was away.
+
+    changed: a threading.Condition that several reflectors share; it is notified at every change. failure: the Failure
+    that ended the thread; None while it runs. The thread ends with the process, or after stop().
+    """
+
+    def __init__(self, cluster: Cluster, changed: threading.Condition, kind: str, namespace: str | None = None, **selectors: str):
+        super().__init__(daemon=True, name=f"reflector-{kind}")
+        self.failure: Failure | None = None
+        self.synced = False
+        self._cluster, self._changed = cluster, changed
+        self._kind, self._namespace, self._selectors = kind, namespace, selectors
+        self._objects: dict[str, dict] = {}
+        self._stopped = threading.Event()
+
+    def objects(self) -> list[dict]:
+        """The objects as last seen; call it with `changed` held."""
+        return list(self._objects.values())
+
+    def stop(self) -> None:
+        """Lets the thread end at the next event."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                self._list_and_watch()
+                failures = 0
+            except Failure as failure:
+                failures += 1
+                refused = isinstance(failure, ApiFailure) and failure.status in (401, 403)
+                if refused or failures >= _FAILURES_IN_A_ROW:
+                    with self._changed:
+                        self.failure = failure
+                        self._changed.notify_all()
+                    return
+                self._stopped.wait(_PAUSE_AFTER_FAILURE)
+
+    def _list_and_watch(self):
+        items, version = self._cluster.list(self._kind, self._namespace, **self._selectors)
+        with self._changed:
+            self._objects = {item["metadata"]["uid"]: item for item in items}
+            self.synced = True
+            self._changed.notify_all()
+        while not self._stopped.is_set():
+            for event in self._cluster.watch(self._kind, self._namespace, version, _WATCH_SECONDS, **self._selectors):
+                if self._stopped.is_set() or event["type"] == "ERROR":
+                    # An ERROR event holds a Status, most often 410 Gone: only a new list helps.
+                    return
+                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK":
+                    self._take(event)
+
+    def _take(self, event):
+        obj = event["object"]
+        with self._changed:
+            if event["type"] == "DELETED":
+                self._objects.pop(obj["metadata"]["uid"], None)
+            else:
+                self._objects[obj["metadata"]["uid"]] = obj
+            self._changed.notify_all()

@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verdicts as lines that people read. Pure."""
+
+from __future__ import annotations
+
+
+def table(rows: list[dict]) -> list[str]:
+    """A header and one line a node; a column PROOF where a row has one."""
+    proofs = any("proof" in row for row in rows)
+    header = ["NODE", "STATE", "ELIGIBLE", "READY", "POD"] + (["PROOF"] if proofs else []) + ["REASON"]
+    lines = [header] + [_line(row, proofs) for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
+    return ["  ".join([cell.ljust(width) for cell, width in zip(line, widths)] + [line[-1]]).rstrip() for line in lines]
+
+
+def headline(summary: dict) -> str:
+    """The three denominators: `nodes 3, eligible 3, ready 3`, with `proven 3` where it was asked for."""
+    line = f"nodes {summary['nodes']}, eligible {summary['eligible']}, ready {summary['ready']}"
+    return line + (f", proven {summary['proven']}" if "proven" in summary else "")
+
+
+def _line(row, proofs):
+    state = row["state"] + (" (cordoned)" if row["cordoned"] else "")
+    cells = [row["node"], state, "yes" if row["eligible"] else "no", "yes" if row["ready"] else "no", row["pod"] or "-"]
+    proof = row.get("proof")
+    if proofs:
+        cells.append("-" if not proof else f"{proof['latency_ms']} ms" if proof["proven"] else "FAILED")
+    reason = "" if row["state"] == "ready" else f"{row['reason']}: {row['detail']}" if row["detail"] else row["reason"]
+    if proof and not proof["proven"]:
+        reason = f"no proof: {proof['reason']}"
+    return cells + [reason]

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading what is there and judging it: the work of agent_info."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import report
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events, selectors
+
+
+def verify(cluster: Cluster, options: dict) -> dict:
+    """The module's result: a verdict for every node, and with options["live"] a proof for every ready one.
+
+    ok is True only where at least one node is eligible, every eligible node is ready, and with live every one is proven.
+    """
+    name, namespace = options["name"], options["namespace"]
+    query = selectors(name)
+    daemon_set, (nodes, _v1), (pods, _v2), (revisions, _v3), (events, _v4) = cluster.parallel(
+        [
+            partial(cluster.get, "DaemonSet", name, namespace),
+            partial(cluster.list, "Node"),
+            partial(cluster.list, "Pod", namespace, **query["Pod"]),
+            partial(cluster.list, "ControllerRevision", namespace, **query["ControllerRevision"]),
+            partial(cluster.list, "Event", namespace, **query["Event"]),
+        ]
+    )
+    if daemon_set is None:
+        return {
+            "installed": False,
+            "ok": False,
+            "nodes": [],
+            "table": [],
+            "summary": {"nodes": len(nodes), "eligible": 0, "ready": 0, "states": {}},
+            "causes": [f"DaemonSet {namespace}/{name} does not exist: the agent is not installed"],
+            "requests": dict(cluster.requests),
+        }
+    revision = newest_revision(revisions, daemon_set)
+    rows = verdicts(daemon_set, nodes, pods, revision, relevant_events(events, daemon_set, FIELD_MANAGER))
+    counts, found = summary(rows), causes(rows)
+    ok = counts["eligible"] > 0 and counts["ready"] == counts["eligible"]
+    if not counts["eligible"]:
+        found.append("no node is eligible")
+    if options["live"]:
+        counts["proven"] = _prove(cluster, namespace, rows, options, found)
+        ok = ok and counts["proven"] == counts["eligible"]
+    return {
+        "installed": True,
+        "ok": ok,
+        "nodes": rows,
+        "table": report.table(rows),
+        "headline": report.headline(counts),
+        "summary": counts,
+        "causes": found,
+        "requests": dict(cluster.requests),
+    }
+
+
+def _prove(cluster, namespace, rows, options, found):
+    """Adds a proof to the rows and the failed ones to `found`; how many nodes are proven."""
+    proofs = prove_all(cluster, namespace, [row for row in rows if row["eligible"]], options["live_timeout"], options["live_parallel"])
+    for row in rows:
+        if row["node"] in proofs:
+            row["proof"] = proofs[row["node"]]
+    failed = [(node, proof["reason"]) for node, proof in sorted(proofs.items()) if not proof["proven"]]
+    found.extend(f"no proof from {node}: {reason}" for node, reason in failed)
+    return len(proofs) - len(failed)

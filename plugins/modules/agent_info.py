@@ -1,0 +1,176 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: agent_info
+short_description: A verdict for every node, with live proof that its collector sees
+version_added: 0.1.0
+description:
+  - Says for every node of the cluster whether it is eligible for the agent, whether the agent is ready there, and if
+    not, why and what to do.
+  - With O(live) a marker process is run on each node, and its event must come back from that node's collector.
+author:
+  - The nanoagent.k8s maintainers (@nanoagent)
+extends_documentation_fragment:
+  - nanoagent.k8s.attributes
+  - nanoagent.k8s.connection
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The module changes nothing. In check mode it does the same, the marker processes of O(live) among it.
+  diff_mode:
+    support: none
+    details:
+      - There is nothing to show a difference of.
+  idempotent:
+    support: full
+options:
+  name:
+    description:
+      - Name of the agent's DaemonSet.
+    type: str
+    default: nanoagent
+  namespace:
+    description:
+      - Namespace of the agent.
+    type: str
+    default: nanoagent
+  live:
+    description:
+      - Whether to ask each node for a live proof. Needs the verbs C(get) and C(create) on C(pods/exec) in O(namespace).
+    type: bool
+    default: false
+  live_timeout:
+    description:
+      - Seconds within which a marker's event has to come back.
+    type: int
+    default: 10
+  live_parallel:
+    description:
+      - How many nodes are proven at a time.
+    type: int
+    default: 32
+seealso:
+  - module: nanoagent.k8s.agent
+"""
+
+EXAMPLES = r"""
+- name: Ask every node
+  nanoagent.k8s.agent_info:
+    live: true
+  register: agent
+
+- name: Insist
+  ansible.builtin.assert:
+    that: agent.ok
+    fail_msg: "{{ agent.causes | join('; ') }}"
+"""
+
+RETURN = r"""
+installed:
+  description: Whether the DaemonSet exists.
+  type: bool
+  returned: always
+ok:
+  description:
+    - Whether at least one node is eligible, every eligible node is ready and, with O(live), every one is proven.
+  type: bool
+  returned: always
+nodes:
+  description: One verdict a node.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    node:
+      description: The node's name.
+      type: str
+    state:
+      description:
+        - One of V(ready), V(rolling), V(starting), V(blocked), V(not eligible), V(node down), V(not a real node).
+      type: str
+    eligible:
+      description: Whether the DaemonSet controller would run a pod there and the node is a real one.
+      type: bool
+    blockers:
+      description: Each selector, affinity or taint that keeps the agent away.
+      type: list
+      elements: str
+    ready:
+      description: Whether a ready pod is there.
+      type: bool
+    pod:
+      description: The pod's name.
+      type: str
+    reason:
+      description: A code such as V(ImageNotFound) or V(NodeDown).
+      type: str
+    detail:
+      description: What is behind the code.
+      type: str
+    fix:
+      description: What to do.
+      type: str
+    proof:
+      description: With O(live), whether the marker's event came back, and how fast.
+      type: dict
+      sample: {proven: true, latency_ms: 21.3, round_trip_ms: 140.2, reason: ""}
+summary:
+  description: Number of nodes, of eligible, ready and, with O(live), proven ones, and of nodes in each state.
+  type: dict
+  returned: always
+headline:
+  description: The summary as one line.
+  type: str
+  returned: the DaemonSet exists
+table:
+  description: One line a node, to be read.
+  type: list
+  elements: str
+  returned: always
+causes:
+  description: Why O(ignore:ok) is false, grouped by cause.
+  type: list
+  elements: str
+  returned: always
+requests:
+  description: How many requests went to the API server.
+  type: dict
+  returned: always
+"""
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import verify
+
+
+def argument_spec():
+    return {
+        **connection_argument_spec(),
+        "name": {"type": "str", "default": "nanoagent"},
+        "namespace": {"type": "str", "default": "nanoagent"},
+        "live": {"type": "bool", "default": False},
+        "live_timeout": {"type": "int", "default": 10},
+        "live_parallel": {"type": "int", "default": 32},
+    }
+
+
+def main():
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    if KUBERNETES_IMPORT_ERROR:
+        module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)
+    try:
+        module.exit_json(changed=False, **verify(Cluster(module.params, module.tmpdir), module.params))
+    except Failure as failure:
+        module.fail_json(**failure.result())
+
+
+if __name__ == "__main__":
+    main()
