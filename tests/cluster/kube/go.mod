@@ -1,0 +1,2 @@
+// Marks the root of the module only: the requirements are in versions/, one file for each Kubernetes minor.
+module kube

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to the API server as the cluster's administrator."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+from localcluster.errors import StepFailed
+
+PORT = 6443
+PATCH_TYPE = "application/strategic-merge-patch+json"
+
+
+class Api:
+    """One connection to the API server."""
+
+    def __init__(self, host: str, pki: Path):
+        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+        self._connection = http.client.HTTPSConnection(host, PORT, timeout=10, context=context)
+
+    def request(self, method: str, path: str, body: Any = None, accepted: tuple[int, ...] = (200, 201)) -> Any:
+        """Send a request and return the parsed answer; other statuses than the accepted ones are failures."""
+        headers = {"Accept": "application/json", "User-Agent": "nanoagent-local-cluster"}
+        if body is not None:
+            headers["Content-Type"] = PATCH_TYPE if method == "PATCH" else "application/json"
+        try:
+            self._connection.request(method, path, None if body is None else json.dumps(body), headers)
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+        if answer.status not in accepted:
+            raise StepFailed("API server", f"{method} {path} answered {answer.status}: {content.decode(errors='replace').strip()[:200]}")
+        return json.loads(content) if content[:1] in (b"{", b"[") else content.decode()
+
+    def ready(self) -> bool:
+        """Whether the API server says that it is ready."""
+        try:
+            return self.request("GET", "/readyz") == "ok"
+        except (OSError, http.client.HTTPException, StepFailed):
+            return False
+
+    def exists(self, path: str) -> bool:
+        """Whether an object is there."""
+        return self.request("GET", path, accepted=(200, 404)).get("kind") != "Status"
+
+    def ready_nodes(self) -> dict[str, bool]:
+        """Each node with whether it is ready."""
+        return {node["metadata"]["name"]: is_ready(node) for node in self.request("GET", "/api/v1/nodes")["items"]}
+
+
+def is_ready(node: dict[str, Any]) -> bool:
+    """Whether a node object carries the condition Ready."""
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
