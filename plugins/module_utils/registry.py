@@ -1,0 +1,854 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Client of the OCI distribution API, over requests: names, credentials, manifests, blobs and pushing an image.
+
+A Registry speaks to one host and may be used by several threads at once. Blobs are streamed, never held whole.
+Every failure is a RegistryFailure of one line: host, repository, what was asked for, status, the registry's own code
+and the next step. Secrets never get into one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import email.utils
+import io
+import json
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import descriptor, sha256_digest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
+
+REQUESTS_IMPORT_ERROR = None
+try:
+    import requests
+    import urllib3
+except ImportError:
+    requests = None
+    REQUESTS_IMPORT_ERROR = traceback.format_exc()
+
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+# The specification asks registries to take manifests of 4 MiB; nothing else that is read whole is larger.
+ANSWER_LIMIT = 8 << 20
+PIECE = 1 << 20
+
+DOCKER_HUB = "docker.io"
+DOCKER_HUB_API = "registry-1.docker.io"
+# The name under which docker login keeps the credentials of Docker Hub.
+DOCKER_HUB_AUTH_KEY = "https://index.docker.io/v1/"
+
+RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
+LONGEST_PAUSE = 60.0
+
+
+class RegistryFailure(Failure):
+    """A registry did not do what was asked; status and code are the HTTP status and the registry's error code."""
+
+    def __init__(self, what: str, next_step: str, status: int | None = None, code: str = ""):
+        super().__init__(what, next_step)
+        self.status = status
+        self.code = code
+
+
+class Transient(Exception):
+    """One attempt failed in a way that may pass: the failure to report in the end, and the pause the registry asked for."""
+
+    def __init__(self, failure: RegistryFailure, pause: float | None = None):
+        super().__init__(failure.message)
+        self.failure = failure
+        self.pause = pause
+
+
+# --- names ------------------------------------------------------------------------------------------------------
+
+_HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?")
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NAME_SHAPE = "write it as host:port/repository:tag, for example registry.example.com:5000/team/collector:1.0"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image's name in its parts; tag and digest are empty where the name has none."""
+
+    host: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        """Host and repository, without tag and digest."""
+        return f"{self.host}/{self.repository}"
+
+    def __str__(self) -> str:
+        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def _is_host(first_part: str) -> bool:
+    """Docker's rule: the part before the first slash is a host only if no repository could begin like that."""
+    return any(sign in first_part for sign in ".:[") or first_part == "localhost" or first_part != first_part.lower()
+
+
+def parse_reference(text: str) -> Reference:
+    """Split `host:port/repository:tag@digest`; without a host it is Docker Hub, as everywhere else.
+
+    :raises Failure: the name is malformed; what it says in place of a password is left out of the message
+    """
+    text = str(text).strip()
+    if "://" in text:
+        raise Failure("image name begins with a URL scheme", _NAME_SHAPE)
+    rest, at_sign, digest = text.partition("@")
+    if at_sign and not _DIGEST.fullmatch(digest):
+        raise Failure(f"image name {rest!r} has something after '@' that is no digest (sha256: and 64 hex digits)", _NAME_SHAPE)
+    first, slash, remainder = rest.partition("/")
+    if slash and _is_host(first):
+        host, path = first, remainder
+    else:
+        host, path = DOCKER_HUB, rest
+    repository, colon, tag = path.partition(":")
+    if host in ("index.docker.io", DOCKER_HUB_API):
+        host = DOCKER_HUB
+    if host == DOCKER_HUB and repository and "/" not in repository:
+        repository = f"library/{repository}"
+    host_match = _HOST.fullmatch(host)
+    if not host_match or not 0 < int(host_match["port"] or 443) < 65536:
+        raise Failure(f"image name {rest!r} has the malformed host {host!r}", _NAME_SHAPE)
+    if not repository:
+        raise Failure(f"image name {rest!r} has no repository", _NAME_SHAPE)
+    if repository != repository.lower():
+        raise Failure(f"image name {rest!r} has capital letters in its repository", "write the repository in lower case")
+    if not _REPOSITORY.fullmatch(repository) or len(repository) > 255:
+        raise Failure(f"image name {rest!r} has the malformed repository {repository!r}", _NAME_SHAPE)
+    if colon and not _TAG.fullmatch(tag):
+        raise Failure(f"image name {rest!r} has the malformed tag {tag!r}", _NAME_SHAPE)
+    return Reference(host, repository, tag, digest)
+
+
+# --- credentials ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a registry or its token service is told; an identity token takes the place of user and password."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+    def basic(self) -> str:
+        """The value of a basic Authorization header."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+    def secrets(self) -> list:
+        """Every form in which the secret could turn up in a text."""
+        return [text for text in (self.password, self.identity_token, self.basic().partition(" ")[2] if self.password else "") if text]
+
+
+def _auth_keys(host: str) -> list:
+    keys = [DOCKER_HUB_AUTH_KEY, DOCKER_HUB, "index.docker.io"] if host == DOCKER_HUB else [host]
+    return keys + [f"https://{host}", f"https://{host}/", f"https://{host}/v1/", f"https://{host}/v2/", f"http://{host}"]
+
+
+def _auth_entry_credentials(entry: dict, path: str, host: str) -> Credentials:
+    if entry.get("identitytoken"):
+        return Credentials(identity_token=entry["identitytoken"])
+    if entry.get("auth"):
+        try:
+            username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            colon = ""
+        if not colon:
+            raise Failure(f"{path} has an entry for {host} whose auth is not base64 of user:password", f"log in to {host} again")
+        return Credentials(username, password.rstrip("\0"))
+    return Credentials(entry.get("username", ""), entry.get("password", ""))
+
+
+def _helper_credentials(helper: str, server: str, host: str) -> Credentials | None:
+    """Ask a credential helper; None where it holds nothing for the server."""
+    program = f"docker-credential-{helper}"
+    try:
+        answer = subprocess.run([program, "get"], input=server, capture_output=True, text=True, timeout=30, check=False)
+    except FileNotFoundError:
+        raise Failure(f"the credential helper {program} for {host} is not installed", "install it, or give username and password") from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failure(f"the credential helper {program} for {host} failed ({type(error).__name__})", f"try '{program} get' by hand") from None
+    if answer.returncode:
+        if "not found" in answer.stdout + answer.stderr:
+            return None
+        raise Failure(f"the credential helper {program} for {host} ended with exit code {answer.returncode}", f"try '{program} get' by hand")
+    try:
+        found = json.loads(answer.stdout)
+        username, secret = found["Username"], found["Secret"]
+    except (ValueError, KeyError, TypeError):
+        raise Failure(f"the credential helper {program} for {host} gave no user and secret", f"try '{program} get' by hand") from None
+    if username == "<token>":
+        return Credentials(identity_token=secret)
+    return Credentials(username, secret)
+
+
+def docker_config_credentials(path: str, host: str) -> Credentials | None:
+    """What a Docker config.json says for a host: its own helper first, then its entry, then the common helper.
+
+    :returns: None where the file says nothing about the host
+    :raises Failure: the file or the helper is missing or broken
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+        helpers, entries = dict(config.get("credHelpers") or {}), dict(config.get("auths") or {})
+    except FileNotFoundError:
+        raise Failure(f"docker_config {path} does not exist", "log in with your usual tool, or give username and password") from None
+    except OSError as error:
+        raise Failure(f"docker_config {path} cannot be read ({error.strerror})", "make it readable for this user") from None
+    except (ValueError, AttributeError, TypeError):
+        raise Failure(f"docker_config {path} is not a Docker config.json", "give the path of a file with 'auths'") from None
+    keys = _auth_keys(host)
+    for key in keys:
+        if key in helpers:
+            return _helper_credentials(helpers[key], key, host)
+    for key in keys:
+        if isinstance(entries.get(key), dict) and entries[key]:
+            return _auth_entry_credentials(entries[key], path, host)
+    if config.get("credsStore"):
+        return _helper_credentials(config["credsStore"], keys[0], host)
+    return None
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """What a registry's WWW-Authenticate header asks for."""
+
+    scheme: str
+    realm: str = ""
+    service: str = ""
+
+
+def parse_challenge(header: str) -> Challenge | None:
+    """The bearer challenge of a WWW-Authenticate header, else the basic one, else None."""
+    challenges, fields = {}, {}
+    for name, quoted, bare, scheme in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))|([A-Za-z]+)', header):
+        if scheme:
+            fields = challenges.setdefault(scheme.lower(), {})
+        else:
+            fields.setdefault(name.lower(), quoted or bare)
+    for scheme in ("bearer", "basic"):
+        if scheme in challenges:
+            return Challenge(scheme, challenges[scheme].get("realm", ""), challenges[scheme].get("service", ""))
+    return None
+
+
+# --- blobs ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """A blob to upload: its digest, its size in bytes and how to open it (again, when an attempt has failed)."""
+
+    digest: str
+    size: int
+    open: Callable
+
+
+def bytes_source(data: bytes) -> Source:
+    """A blob that is in memory."""
+    return Source(sha256_digest(data), len(data), lambda: io.BytesIO(data))
+
+
+def file_source(path: str, digest: str, size: int) -> Source:
+    """A blob in a file."""
+    return Source(digest, size, lambda: open(path, "rb"))
+
+
+class _Window:
+    """The next bytes of an open file as a request's body, with the length that makes requests name it in advance."""
+
+    def __init__(self, file, length: int):
+        self._file = file
+        self._length = length
+        self._left = length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.read(PIECE):
+            yield piece
+
+    def read(self, size: int = PIECE) -> bytes:
+        piece = self._file.read(min(PIECE if size < 0 else size, self._left))
+        self._left -= len(piece)
+        return piece
+
+
+# --- failures ---------------------------------------------------------------------------------------------------
+
+_PUSH_RIGHT = "use an account that may push to this repository"
+# First match wins: (status or None, error code or None, next step).
+NEXT_STEPS = (
+    (None, "TOOMANYREQUESTS", "the registry limits the rate: try again later, or log in"),
+    (429, None, "the registry limits the rate: try again later, or log in"),
+    (401, None, "check username and password, or the entry in docker_config"),
+    (None, "DENIED", _PUSH_RIGHT),
+    (403, None, _PUSH_RIGHT),
+    (None, "NAME_UNKNOWN", "create the repository in the registry first, or correct its name"),
+    (None, "BLOB_UNKNOWN", "run it again: the registry lost a blob in between (was it cleaned up?)"),
+    (None, "MANIFEST_BLOB_UNKNOWN", "run it again: the registry lost a blob in between (was it cleaned up?)"),
+    (None, "NAME_INVALID", "correct the repository's name"),
+    (None, "TAG_INVALID", "choose another tag"),
+    (None, "UNSUPPORTED", "this registry does not allow it (is it read-only, or a cache?)"),
+    (404, None, "check host and repository; does a registry answer at this address?"),
+    (405, None, "this registry does not allow it (is it read-only, or a cache?)"),
+    (409, None, "the tag cannot be moved in this registry: choose another tag"),
+    (412, None, "the tag cannot be moved in this registry: choose another tag"),
+    (413, None, "raise the size limit of the proxy in front of the registry"),
+    (507, None, "the registry has no room left: make room"),
+)
+
+
+def next_step(status: int, code: str) -> str:
+    """What a user does about an answer of a registry."""
+    for step_status, step_code, step in NEXT_STEPS:
+        if (step_status is None or step_status == status) and (step_code is None or step_code == code):
+            return step
+    if status >= 500:
+        return "the registry itself fails: look at its log, then run it again"
+    return "look at the registry's log"
+
+
+def registry_error(body: bytes) -> tuple[str, str]:
+    """Code and message of the first error in a registry's answer; empty where there is none."""
+    try:
+        first = json.loads(body)["errors"][0]
+        return str(first.get("code") or ""), " ".join(str(first.get("message") or "").split())[:200]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "", ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and everything wrapped in it, by whichever way libraries wrap."""
+    waiting, seen = [error], set()
+    while waiting:
+        current = waiting.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        inner = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
+        waiting.extend(item for item in inner if isinstance(item, BaseException))
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Seconds that a Retry-After header asks for (a number or a date), bounded; None where it says nothing."""
+    if not value:
+        return None
+    if value.strip().isdigit():
+        seconds = float(value)
+    else:
+        try:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
+
+
+def _number(value: str | None) -> int:
+    """A header's number; 0 where there is none."""
+    return int(value) if value and value.isdigit() else 0
+
+
+# --- client -----------------------------------------------------------------------------------------------------
+
+
+def check_ca_file(path: str) -> None:
+    """Refuse a file that cannot be what certificates are checked against, before it looks like a failing connection."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        raise Failure(f"ca_cert {path} holds no certificate", "give a PEM file") from None
+    except OSError as error:
+        step = "give the path of a PEM file on the machine that runs this"
+        raise Failure(f"ca_cert {path} cannot be read ({error.strerror})", step) from None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: `what` names its object in messages, `open_body` gives the body anew for every attempt."""
+
+    method: str
+    url: str
+    repository: str
+    what: str
+    headers: dict = field(default_factory=dict)
+    open_body: Callable | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response that has been read."""
+
+    status: int
+    headers: dict
+    body: bytes
+
+
+class Registry:
+    """One registry host.
+
+    :param access: what tokens are asked for: `pull`, or `pull,push` for a destination
+    :param timeout: seconds to connect, and seconds without a byte
+    :param attempts: how often a request is tried in all when the registry is busy, failing or cuts the connection
+    :param chunk_bytes: upload larger blobs in chunks of this size; 0 sends each blob in one request
+    :param connections: how many are kept open, and so how many threads may work at once
+    :raises Failure: ca_cert is no file with certificates
+    """
+
+    def __init__(
+        self,
+        host: str,
+        credentials: Credentials | None = None,
+        *,
+        access: str = "pull",
+        ca_cert: str | None = None,
+        validate_certs: bool = True,
+        plain_http: bool = False,
+        timeout: tuple[float, float] = (10.0, 60.0),
+        attempts: int = 5,
+        chunk_bytes: int = 0,
+        connections: int = 4,
+        sleep: Callable = time.sleep,
+    ):
+        if ca_cert:
+            check_ca_file(ca_cert)
+        self.host = host
+        self.connections = connections
+        self.counts = Counter()
+        self._credentials = credentials
+        self._access = access
+        self._scheme = "http" if plain_http else "https"
+        self._plain_http = plain_http
+        self._base = f"{self._scheme}://{DOCKER_HUB_API if host == DOCKER_HUB else host}"
+        self._verify = ca_cert if validate_certs and ca_cert else validate_certs
+        self._timeout = timeout
+        self._attempts = attempts
+        self._chunk_bytes = chunk_bytes
+        self._sleep = sleep
+        self._challenge = None
+        self._tokens = {}
+        self._auth_lock = threading.RLock()
+        self._count_lock = threading.Lock()
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"nanoagent.k8s/{VERSION}"
+        adapter = requests.adapters.HTTPAdapter(pool_connections=2, pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        if not validate_certs:
+            # The user has decided; a warning on standard error for every request helps nobody.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+    # -- what a registry can do
+
+    def head_manifest(self, repository: str, reference: str) -> dict | None:
+        """Descriptor of a manifest by tag or digest, None where there is none.
+
+        Registries that do not name the digest in the answer to HEAD are asked with GET.
+        """
+        answer = self._run(self._manifest_call("HEAD", repository, reference), allowed=(200, 404, 405))
+        if answer.status == 404:
+            return None
+        digest = answer.headers.get("Docker-Content-Digest", "")
+        if answer.status == 405 or not _DIGEST.fullmatch(digest):
+            manifest = self.get_manifest(repository, reference)
+            return manifest and descriptor(manifest)
+        return {
+            "mediaType": answer.headers.get("Content-Type", "").partition(";")[0],
+            "digest": digest,
+            "size": _number(answer.headers.get("Content-Length")),
+        }
+
+    def get_manifest(self, repository: str, reference: str) -> dict | None:
+        """Blob of a manifest by tag or digest, None where there is none.
+
+        :raises RegistryFailure: also when the bytes are not those of the digest
+        """
+        call = self._manifest_call("GET", repository, reference)
+        answer = self._run(call, allowed=(200, 404))
+        if answer.status == 404:
+            return None
+        wanted = reference if _DIGEST.fullmatch(reference) else answer.headers.get("Docker-Content-Digest", "")
+        digest = sha256_digest(answer.body)
+        if _DIGEST.fullmatch(wanted) and digest != wanted:
+            raise self._failure(call, f"the registry sent other bytes than {wanted}", "do not use it; is a proxy in between?")
+        return {
+            "mediaType": answer.headers.get("Content-Type", "").partition(";")[0],
+            "digest": digest,
+            "size": len(answer.body),
+            "data": answer.body,
+        }
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Whether a repository holds a blob."""
+        call = Call("HEAD", self._url(repository, "blobs", digest), repository, f"blob {digest}")
+        return self._run(call, allowed=(200, 404)).status == 200
+
+    def upload_blob(self, repository: str, source: Source) -> None:
+        """Send a blob: in one piece, or in chunks where it is larger than `chunk_bytes`.
+
+        An attempt that fails half-way begins again with a new upload.
+        """
+        self._retry(lambda: self._upload(repository, source))
+
+    def put_manifest(self, repository: str, reference: str, manifest: dict) -> None:
+        """Store a manifest blob under a tag or its digest.
+
+        :raises RegistryFailure: also when the registry has stored other bytes
+        """
+        call = Call(
+            "PUT",
+            self._url(repository, "manifests", reference),
+            repository,
+            f"manifest {reference}",
+            {"Content-Type": manifest["mediaType"]},
+            lambda: manifest["data"],
+        )
+        stored = self._run(call, allowed=(200, 201, 202)).headers.get("Docker-Content-Digest", manifest["digest"])
+        if stored != manifest["digest"]:
+            raise self._failure(call, f"the registry stored it as {stored} instead of {manifest['digest']}", "is a proxy in between?")
+
+    # -- uploads
+
+    def _upload(self, repository: str, source: Source) -> None:
+        what = f"blob {source.digest}"
+        start = Call("POST", self._url(repository, "blobs", "uploads/"), repository, what)
+        answer = self._attempt(start, allowed=(201, 202))
+        with source.open() as file:
+            location = self._location(start, answer)
+            sent = 0
+            if self._chunk_bytes and source.size > self._chunk_bytes:
+                chunk_bytes = max(self._chunk_bytes, _number(answer.headers.get("OCI-Chunk-Min-Length")))
+                while sent < source.size:
+                    length = min(chunk_bytes, source.size - sent)
+                    location = self._send_chunk(repository, what, location, file, sent, length)
+                    sent += length
+            self._finish_upload(repository, what, location, file, source, sent)
+
+    def _send_chunk(self, repository: str, what: str, location: str, file, start: int, length: int) -> str:
+        headers = {"Content-Type": "application/octet-stream", "Content-Range": f"{start}-{start + length - 1}"}
+        call = Call("PATCH", location, repository, what, headers, self._body(file, start, length))
+        return self._location(call, self._attempt(call, allowed=(202, 204)))
+
+    def _finish_upload(self, repository: str, what: str, location: str, file, source: Source, sent: int) -> None:
+        parts = urlsplit(location)
+        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("digest", source.digest)])
+        call = Call(
+            "PUT",
+            urlunsplit(parts._replace(query=query)),
+            repository,
+            what,
+            {"Content-Type": "application/octet-stream"},
+            self._body(file, sent, source.size - sent),
+        )
+        self._attempt(call, allowed=(201, 204))
+
+    @staticmethod
+    def _body(file, start: int, length: int) -> Callable:
+        def open_body():
+            file.seek(start)
+            return _Window(file, length) if length else b""
+
+        return open_body
+
+    def _location(self, call: Call, answer: Answer) -> str:
+        """Where an upload goes on. A registry behind a TLS proxy may name itself with http; we stay with our scheme."""
+        location = answer.headers.get("Location")
+        if not location:
+            raise self._failure(call, "the registry did not say where to send it (no Location)", "is this address a registry?")
+        parts = urlsplit(urljoin(call.url, location))
+        if parts.netloc == urlsplit(self._base).netloc:
+            parts = parts._replace(scheme=self._scheme)
+        return urlunsplit(parts)
+
+    # -- requests
+
+    def _url(self, repository: str, kind: str, name: str) -> str:
+        return f"{self._base}/v2/{repository}/{kind}/{name}"
+
+    def _manifest_call(self, method: str, repository: str, reference: str) -> Call:
+        url = self._url(repository, "manifests", reference)
+        return Call(method, url, repository, f"manifest {reference}", {"Accept": ", ".join(MANIFEST_TYPES)})
+
+    def _run(self, call: Call, allowed: tuple) -> Answer:
+        return self._retry(lambda: self._attempt(call, allowed))
+
+    def _retry(self, attempt: Callable):
+        """Do something until it succeeds or the attempts are used up, with growing pauses or those asked for."""
+        for number in range(1, self._attempts + 1):
+            try:
+                return attempt()
+            except Transient as transient:
+                if number == self._attempts:
+                    failure = transient.failure
+                    what = f"{failure.what} (tried {number} times)"
+                    raise RegistryFailure(what, failure.next_step, failure.status, failure.code) from None
+                self._sleep(transient.pause if transient.pause is not None else min(0.25 * 2**number, LONGEST_PAUSE))
+
+    def _attempt(self, call: Call, allowed: tuple) -> Answer:
+        """Send a request once, logging in when the registry asks for it.
+
+        :raises Transient: it may pass
+        :raises RegistryFailure: it will not
+        """
+        authorization = self._authorization(call)
+        answer = self._send(call, authorization)
+        if answer.status == 401 and self._is_ours(call.url) and self._learn_challenge(call, answer, authorization):
+            answer = self._send(call, self._authorization(call))
+        if answer.status in allowed:
+            return answer
+        raise self._refused(call, answer)
+
+    def _refused(self, call: Call, answer: Answer) -> Exception:
+        code, message = registry_error(answer.body)
+        said = f"HTTP {answer.status}" + (f" {code}" if code else "") + (f" ({message})" if message else "")
+        failure = self._failure(call, said, next_step(answer.status, code), answer.status, code)
+        if answer.status in RETRIED_STATUS:
+            return Transient(failure, retry_after(answer.headers.get("Retry-After"), time.time()))
+        return failure
+
+    def _failure(self, call: Call, reason: str, step: str, status: int | None = None, code: str = "") -> RegistryFailure:
+        text = f"registry {self.host}, repository {call.repository}: {call.method} {call.what}: {reason}"
+        secrets = [*(self._credentials.secrets() if self._credentials else []), *self._tokens.values()]
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        return RegistryFailure(text, step, status, code)
+
+    def _send(self, call: Call, authorization: str | None) -> Answer:
+        with self._count_lock:
+            self.counts["token" if call.what == "token" else call.method] += 1
+        headers = {**call.headers, **({"Authorization": authorization} if authorization else {})}
+        try:
+            with self._session.request(
+                call.method,
+                call.url,
+                headers=headers,
+                data=call.open_body() if call.open_body else None,
+                # Without it requests looks for a password in ~/.netrc and sends it to whatever host this is.
+                auth=_leave_as_is,
+                timeout=self._timeout,
+                verify=self._verify,
+                allow_redirects=call.method in ("GET", "HEAD"),
+                stream=True,
+            ) as response:
+                body = response.raw.read(ANSWER_LIMIT + 1, decode_content=True) if call.method != "HEAD" else b""
+                answer = Answer(response.status_code, response.headers, body)
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._transport_failure(call, error) from None
+        if len(body) > ANSWER_LIMIT:
+            raise self._failure(call, f"the answer is larger than {ANSWER_LIMIT} bytes", "is this address a registry?")
+        return answer
+
+    def _transport_failure(self, call: Call, error: Exception) -> Exception:
+        """What broke below HTTP; only a connection that was cut is worth another attempt."""
+        causes = list(_causes(error))
+
+        def has(*kinds) -> bool:
+            return any(isinstance(cause, kinds) for cause in causes)
+
+        if has(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+            return self._failure(call, "the proxy does not connect", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+        if has(requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+            text = " ".join(str(cause) for cause in causes)
+            if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
+                return self._failure(call, "it does not speak TLS", "set plain_http to true if this registry is meant to be without TLS")
+            if "CERTIFICATE_VERIFY_FAILED" in text:
+                reason = re.search(r"certificate verify failed: ([^(\[]*)", text)
+                said = f" ({reason[1].strip()})" if reason else ""
+                return self._failure(call, f"its certificate is not trusted{said}", "set ca_cert to the authority that signed it")
+            return self._failure(call, "no TLS connection", "check the host, its certificate and ca_cert")
+        if has(ConnectionRefusedError):
+            return self._failure(call, "connection refused", "check host and port, and that the registry runs")
+        if has(socket.gaierror):
+            return self._failure(call, "the host name does not resolve", "correct the host, or DNS on the machine that runs this")
+        if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+            return self._failure(call, "no answer in time", "check the network and the firewall between here and the registry")
+        if has(urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError, ConnectionError):
+            return Transient(self._failure(call, "the connection was cut", "check the registry and what is in front of it, then run it again"))
+        return self._failure(call, f"no connection ({type(error).__name__})", "check host, port and network")
+
+    # -- authorisation
+
+    def _is_ours(self, url: str) -> bool:
+        """Whether a URL is the registry itself; storage that it sends us on to must not see credentials."""
+        return urlsplit(url).netloc == urlsplit(self._base).netloc
+
+    def _authorization(self, call: Call) -> str | None:
+        if self._challenge is None or not self._is_ours(call.url):
+            return None
+        if self._challenge.scheme == "basic":
+            return self._credentials.basic()
+        with self._auth_lock:
+            if call.repository not in self._tokens:
+                self._tokens[call.repository] = self._fetch_token(call)
+            return f"Bearer {self._tokens[call.repository]}"
+
+    def _learn_challenge(self, call: Call, answer: Answer, used: str | None) -> bool:
+        """Take up what a 401 asks for; False when there is nothing new to try."""
+        challenge = parse_challenge(answer.headers.get("WWW-Authenticate", ""))
+        with self._auth_lock:
+            if challenge is None:
+                return False
+            if challenge.scheme == "basic" and (used or not self._credentials or not self._credentials.username):
+                return False
+            self._challenge = challenge
+            # A token that was refused has run out. Another thread may have fetched a new one meanwhile: keep that.
+            if used == f"Bearer {self._tokens.get(call.repository)}":
+                del self._tokens[call.repository]
+            return True
+
+    def _fetch_token(self, call: Call) -> str:
+        """Ask the token service that the registry named."""
+        challenge, credentials = self._challenge, self._credentials
+        realm = urlsplit(challenge.realm)
+        asked = Call("GET", challenge.realm, call.repository, "token")
+        if realm.scheme not in ("http", "https") or not realm.netloc:
+            raise self._failure(asked, "the registry names no usable token service", "is this address a registry?")
+        if realm.scheme == "http" and credentials and not self._plain_http:
+            raise self._failure(asked, f"the token service {realm.netloc} would get the password in the clear", "have the registry name an https address")
+        fields = {"service": challenge.service, "scope": f"repository:{call.repository}:{self._access}"}
+        headers = {}
+        if credentials and credentials.identity_token:
+            fields.update(grant_type="refresh_token", client_id="nanoagent.k8s", refresh_token=credentials.identity_token)
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            asked = Call("POST", challenge.realm, call.repository, "token", headers, lambda: urlencode(fields).encode())
+        else:
+            query = urlencode([*parse_qsl(realm.query), *fields.items()])
+            asked = Call("GET", urlunsplit(realm._replace(query=query)), call.repository, "token")
+        basic = credentials.basic() if credentials and credentials.username else None
+        answer = self._send(asked, basic)
+        if answer.status != 200:
+            raise self._refused(asked, answer)
+        try:
+            content = json.loads(answer.body)
+            return content.get("token") or content["access_token"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._failure(asked, "the token service sent no token", "look at the token service's log") from None
+
+
+def _leave_as_is(request):
+    return request
+
+
+# --- options of modules -----------------------------------------------------------------------------------------
+
+# The argument spec of the documentation fragment `registry`.
+OPTIONS = {
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "docker_config": {"type": "path"},
+    "ca_cert": {"type": "path"},
+    "validate_certs": {"type": "bool", "default": True},
+    "plain_http": {"type": "bool", "default": False},
+}
+# Credentials come from one place, so that it is plain which are used.
+OPTIONS_TOGETHER = [["username", "password"]]
+OPTIONS_EXCLUSIVE = [["username", "docker_config"]]
+
+
+def registry_from_options(options: dict, host: str, access: str) -> Registry:
+    """A client for a host with what a module's options say about reaching it.
+
+    :raises Failure: docker_config or ca_cert is missing or broken
+    """
+    credentials = None
+    if options["username"]:
+        credentials = Credentials(options["username"], options["password"])
+    elif options["docker_config"]:
+        credentials = docker_config_credentials(options["docker_config"], host)
+    return Registry(
+        host,
+        credentials,
+        access=access,
+        ca_cert=options["ca_cert"],
+        validate_certs=options["validate_certs"],
+        plain_http=options["plain_http"],
+    )
+
+
+# --- pushing an image -------------------------------------------------------------------------------------------
+
+
+def _in_parallel(registry: Registry, function: Callable, items: Iterable) -> list:
+    with ThreadPoolExecutor(max_workers=registry.connections) as pool:
+        return list(pool.map(function, items))
+
+
+def plan_push(registry: Registry, target: Reference, image: dict) -> dict:
+    """What has to be sent so that the target's tag is the image. Reads only; one HEAD when nothing has to be done.
+
+    :param image: as in the module oci
+    :returns: `{"before": digest or None, "actions": [action]}` with actions in the order of sending, each
+        `{"action": "upload_blob" or "put_manifest", "what": str, "digest": str, "size": int}`; put_manifest also has
+        `"reference"`: the digest, or the tag in the last one
+    """
+    current = registry.head_manifest(target.repository, target.tag)
+    before = current and current["digest"]
+    if before == image["index"]["digest"]:
+        return {"before": before, "actions": []}
+    checks = []
+    for architecture, platform in image["platforms"].items():
+        for part in ("layer", "config"):
+            checks.append(("upload_blob", f"{part} linux/{architecture}", platform[part]))
+    for architecture, platform in image["platforms"].items():
+        checks.append(("put_manifest", f"manifest linux/{architecture}", platform["manifest"]))
+
+    def is_there(check) -> bool:
+        action, _what, blob = check
+        if action == "upload_blob":
+            return registry.has_blob(target.repository, blob["digest"])
+        return registry.head_manifest(target.repository, blob["digest"]) is not None
+
+    actions = []
+    for (action, what, blob), there in zip(checks, _in_parallel(registry, is_there, checks)):
+        if not there:
+            entry = {"action": action, "what": what, "digest": blob["digest"], "size": blob["size"]}
+            actions.append(entry if action == "upload_blob" else {**entry, "reference": blob["digest"]})
+    index = image["index"]
+    last = {"action": "put_manifest", "what": "index", "digest": index["digest"], "size": index["size"], "reference": target.tag}
+    return {"before": before, "actions": [*actions, last]}
+
+
+def push(registry: Registry, target: Reference, blobs: dict, actions: list) -> None:
+    """Carry out a plan: blobs, then the manifests that need them, the tag last, so that it never names half an image.
+
+    :param blobs: `{digest: blob}`
+    """
+
+    def do(action: dict) -> None:
+        blob = blobs[action["digest"]]
+        if action["action"] == "upload_blob":
+            registry.upload_blob(target.repository, bytes_source(blob["data"]))
+        else:
+            registry.put_manifest(target.repository, action["reference"], blob)
+
+    _in_parallel(registry, do, [action for action in actions if action["action"] == "upload_blob"])
+    _in_parallel(registry, do, [action for action in actions[:-1] if action["action"] == "put_manifest"])
+    for action in actions[-1:]:
+        do(action)

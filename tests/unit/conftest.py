@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the checkout importable as ansible_collections.nanoagent.k8s, and runs modules in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from ansible.module_utils import basic
+
+try:
+    from ansible.module_utils.testing import patch_module_args
+except ImportError:  # ansible-core before 2.19
+
+    @contextlib.contextmanager
+    def patch_module_args(args):
+        previous = basic._ANSIBLE_ARGS
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
+        try:
+            yield
+        finally:
+            basic._ANSIBLE_ARGS = previous
+
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def collections_folder() -> Path:
+    """The folder that holds ansible_collections; for a plain checkout one below .build, with a link back to it."""
+    if CHECKOUT.parts[-3:] == ("ansible_collections", "nanoagent", "k8s"):
+        return CHECKOUT.parents[2]
+    folder = CHECKOUT / ".build" / "collections"
+    link = folder / "ansible_collections" / "nanoagent" / "k8s"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(Path("../../../.."))
+    return folder
+
+
+sys.path.insert(0, str(collections_folder()))
+
+
+@pytest.fixture
+def run_module(capsys):
+    """Run a module's main() as Ansible would: run_module(main, {"option": ...}, check_mode=True) gives its result."""
+
+    def run(main, arguments: dict, check_mode: bool = False, diff: bool = False) -> dict:
+        with patch_module_args({**arguments, "_ansible_check_mode": check_mode, "_ansible_diff": diff}):
+            with pytest.raises(SystemExit):
+                main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
