@@ -131,7 +131,7 @@ def _compile(go: str, sources: Path, what: str, flags: list[str], packages: list
 
 def _packages_to_build(go: str, sources: Path, what: str, flags: list[str], packages: list[str]) -> int:
     """How many packages are not in Go's build cache yet."""
-    template = '{{if ne .StaleReason "not installed but available in build cache"}}{{.ImportPath}}{{end}}'
+    template = '{{if and .Stale (ne .StaleReason "not installed but available in build cache")}}{{.ImportPath}}{{end}}'
     with tempfile.TemporaryFile("w+") as errors:
         done = subprocess.run([go, "list", "-deps", *flags, "-f", template, *packages], cwd=sources, env=environment(),
                               stdout=subprocess.PIPE, stderr=errors, text=True, check=False)

@@ -49,12 +49,12 @@ class Cgroups:
     """The cgroups of one cluster."""
 
     def __init__(self, cluster: str, hierarchies: list[Hierarchy] | None = None):
-        if hierarchies is None:
-            hierarchies = used_hierarchies(parse_mounts(Path("/proc/self/mounts").read_text()))
-        if not hierarchies:
+        # Container runtimes make cgroups in hierarchies that the kubelet does not use: what is removed is looked for in all of them.
+        self._all = parse_mounts(Path("/proc/self/mounts").read_text()) if hierarchies is None else hierarchies
+        self._used = used_hierarchies(self._all)
+        if not self._used:
             raise StepFailed("cgroups", "no cgroup hierarchy is mounted")
         self.parent = f"nanoagent-{cluster}"
-        self._hierarchies = hierarchies
 
     def pods(self, node: str) -> str:
         """The kubelet's cgroupRoot for a node."""
@@ -62,13 +62,13 @@ class Cgroups:
 
     def create_pods(self, node: str) -> None:
         """Make a node's cgroupRoot in every hierarchy."""
-        for hierarchy in self._hierarchies:
+        for hierarchy in self._used:
             self._create(hierarchy, Path(self.parent) / node, delegate=True)
 
     def services(self, owner: str) -> list[Path]:
         """Make the cgroup of the processes that serve a node or the whole cluster; returns the files to enter it by."""
         # One hierarchy is enough to find them again.
-        hierarchy = next((h for h in self._hierarchies if "pids" in h.controllers), self._hierarchies[0])
+        hierarchy = next((h for h in self._used if "pids" in h.controllers), self._used[0])
         return [self._create(hierarchy, Path(self.parent) / SERVICES / owner, delegate=False) / "cgroup.procs"]
 
     def members(self, *below: str) -> set[int]:
@@ -82,14 +82,14 @@ class Cgroups:
                     continue
         return found
 
-    def exist(self) -> bool:
-        """Whether anything of the cluster is in the cgroup tree."""
-        return any(True for _ in self._folders(()))
+    def exist(self, *below: str) -> bool:
+        """Whether the cluster, or one of some parts of it, is in the cgroup tree."""
+        return bool(self._folders(below))
 
     def remove(self, *below: str) -> None:
         """Kill everything in the cluster's cgroups (or below some of them) and remove them."""
         deadline = time.monotonic() + 20
-        while self.exist_below(below):
+        while self.exist(*below):
             kill_all(self.members(*below))
             for folder in self._folders(below):
                 for path, _folders, _files in os.walk(folder, topdown=False):
@@ -101,12 +101,8 @@ class Cgroups:
                 raise StepFailed("cgroups", f"processes {sorted(self.members(*below))} do not end")
             time.sleep(0.02)
 
-    def exist_below(self, below: tuple[str, ...]) -> bool:
-        """Whether any of these cgroups is there."""
-        return any(True for _ in self._folders(below))
-
     def _folders(self, below: tuple[str, ...]) -> list[Path]:
-        paths = [hierarchy.mount / self.parent / part for hierarchy in self._hierarchies for part in (below or ("",))]
+        paths = [hierarchy.mount / self.parent / part for hierarchy in self._all for part in (below or ("",))]
         return [path for path in paths if path.is_dir()]
 
     def _create(self, hierarchy: Hierarchy, relative: Path, delegate: bool) -> Path:
