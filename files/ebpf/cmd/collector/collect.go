@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"nanoagent.io/collector/internal/bpf"
+	"nanoagent.io/collector/internal/config"
+	"nanoagent.io/collector/internal/event"
+	"nanoagent.io/collector/internal/identity"
+	"nanoagent.io/collector/internal/output"
+	"nanoagent.io/collector/internal/pipeline"
+	"nanoagent.io/collector/internal/pods"
+	"nanoagent.io/collector/internal/proof"
+	"nanoagent.io/collector/internal/server"
+)
+
+const (
+	// Loading leaves garbage of a few MB; a small heap keeps the rest small.
+	gcPercent   = 50
+	memoryLimit = 24 << 20
+
+	// How long output may take after the last event, within a stop of 2 s.
+	lastWrite = time.Second
+
+	selfTestAgain = time.Second
+	variantName   = "NANOAGENT_TEST_VARIANT"
+)
+
+// collect runs the collector until SIGTERM or SIGINT.
+func collect(settings config.Config) error {
+	started := time.Now()
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+
+	boot, err := identity.ReadBoot()
+	if err != nil {
+		return err
+	}
+	events := wanted(settings.Events)
+	sensor, err := bpf.Open(bpf.Options{RingBytes: settings.RingBytes, Events: events, Variants: variants()})
+	if err != nil {
+		return err
+	}
+	defer sensor.Close()
+
+	node := os.Getenv("NODE_NAME")
+	format := output.NewFormat(boot, node, settings.Cluster, settings.Tags)
+	queue := output.NewQueue(os.Stdout)
+	proofs := proof.NewMemory()
+	nonce := rand.Text()
+	line := pipeline.New(pipeline.Parts{
+		Sensor: sensor, Format: format, Queue: queue, Directory: pods.New(settings.PodLogs),
+		Proofs: proofs, Events: events, Nonce: nonce,
+	})
+	service := server.New(server.Parts{
+		Status: line.Status, Coverage: format.Coverage(nil, sensor.Coverage(), started.UnixNano()),
+		Proofs: proofs, Wake: sensor.Wake, Node: node, Version: version, Started: started,
+	})
+	defer service.Close()
+	if err := service.ListenUnix(settings.Socket); err != nil {
+		return err
+	}
+	if settings.Listen != "" {
+		if err := service.ListenTCP(settings.Listen); err != nil {
+			return err
+		}
+	}
+	debug.FreeOSMemory()
+
+	go selfTest(ctx, nonce, line.Ready)
+	if err := line.Run(ctx.Done()); err != nil {
+		return fmt.Errorf("stopped: %w", err)
+	}
+	if !queue.Close(lastWrite) {
+		return errors.New("standard output did not take the last lines")
+	}
+	return nil
+}
+
+func wanted(names []string) map[event.Type]bool {
+	events := make(map[event.Type]bool)
+	for _, name := range names {
+		kind, _ := event.Parse(name)
+		events[kind] = true
+	}
+	return events
+}
+
+// variants lets tests choose how programs are attached; nil is the usual way.
+func variants() []bpf.Variant {
+	if forced := os.Getenv(variantName); forced != "" {
+		return []bpf.Variant{bpf.Variant(forced)}
+	}
+	return nil
+}
+
+// selfTest starts this program as a marker until its event came through,
+// again because a full ring may have lost the first.
+func selfTest(ctx context.Context, nonce string, ready <-chan struct{}) {
+	for {
+		marker := exec.CommandContext(ctx, "/proc/self/exe", pipeline.SelfTest, nonce)
+		marker.Env = []string{}
+		if err := marker.Run(); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(os.Stderr, "collector: the self test does not start:", err)
+		}
+		select {
+		case <-ready:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(selfTestAgain):
+		}
+	}
+}

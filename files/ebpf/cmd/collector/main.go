@@ -1,0 +1,155 @@
+// The collector watches processes and connections of one node by eBPF.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"nanoagent.io/collector/internal/config"
+	"nanoagent.io/collector/internal/marker"
+	"nanoagent.io/collector/internal/pipeline"
+	"nanoagent.io/collector/internal/server"
+)
+
+const version = "0.1.0"
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+
+	healthLimit = 2 * time.Second
+)
+
+const usage = `usage:
+  collector run [--config FILE]                             write events to standard output until SIGTERM
+  collector prove NONCE [--timeout 5s] [--config FILE]      have the running collector show that it saw this process
+  collector health live|ready [--config FILE]               exit 0 when it is, else 1
+  collector version
+`
+
+func main() {
+	os.Exit(dispatch(os.Args[1:]))
+}
+
+func dispatch(arguments []string) int {
+	if len(arguments) == 0 {
+		fmt.Fprint(os.Stderr, usage)
+		return exitUsage
+	}
+	switch command, rest := arguments[0], arguments[1:]; command {
+	case "run":
+		return run(rest)
+	case "prove":
+		return prove(rest)
+	case "health":
+		return health(rest)
+	case pipeline.SelfTest:
+		// Its start is all that matters.
+		return 0
+	case "version", "--version":
+		fmt.Println("collector", version)
+		return 0
+	case "help", "--help", "-h":
+		fmt.Print(usage)
+		return 0
+	default:
+		return fail(exitUsage, fmt.Errorf("unknown command %q; known are run, prove, health, version", command))
+	}
+}
+
+func run(arguments []string) int {
+	_, file, err := parse(arguments, 0, nil)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	settings, err := config.Read(file)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	if err := collect(settings); err != nil {
+		return fail(exitFailed, err)
+	}
+	return 0
+}
+
+func prove(arguments []string) int {
+	limit := 5 * time.Second
+	words, file, err := parse(arguments, 1, func(flags *flag.FlagSet) {
+		flags.DurationVar(&limit, "timeout", limit, "")
+	})
+	if err == nil && words[0] == "" {
+		err = errors.New("NONCE must not be empty")
+	}
+	if err == nil && limit <= 0 {
+		err = errors.New("--timeout must be more than 0")
+	}
+	if err != nil {
+		return fail(exitUsage, fmt.Errorf("prove NONCE [--timeout 5s]: %w", err))
+	}
+	settings, err := config.Read(file)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	result, code := marker.Prove(settings.Socket, words[0], os.Args, limit)
+	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+		return fail(exitFailed, err)
+	}
+	return code
+}
+
+func health(arguments []string) int {
+	words, file, err := parse(arguments, 1, nil)
+	if err == nil && words[0] != "live" && words[0] != "ready" {
+		err = fmt.Errorf("unknown check %q", words[0])
+	}
+	if err != nil {
+		return fail(exitUsage, fmt.Errorf("health live|ready: %w", err))
+	}
+	settings, err := config.Read(file)
+	if err != nil {
+		return fail(exitUsage, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), healthLimit)
+	defer cancel()
+	healthy, why := server.Health(ctx, settings.Socket, words[0])
+	fmt.Println(why)
+	if !healthy {
+		return exitFailed
+	}
+	return 0
+}
+
+// parse reads flags that may stand before or after the words of a command.
+func parse(arguments []string, count int, define func(*flag.FlagSet)) (words []string, file string, err error) {
+	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&file, "config", "", "")
+	if define != nil {
+		define(flags)
+	}
+	for {
+		if err := flags.Parse(arguments); err != nil {
+			return nil, "", err
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		words = append(words, flags.Arg(0))
+		arguments = flags.Args()[1:]
+	}
+	if len(words) != count {
+		return nil, "", fmt.Errorf("%d words after the command instead of %d", len(words), count)
+	}
+	return words, file, nil
+}
+
+func fail(code int, err error) int {
+	fmt.Fprintln(os.Stderr, "collector:", err)
+	return code
+}

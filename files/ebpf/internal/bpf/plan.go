@@ -1,0 +1,160 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"nanoagent.io/collector/internal/event"
+)
+
+// hook is a program and the tracepoint it attaches to, the same in all variants.
+type hook struct {
+	program    string
+	tracepoint string
+	events     []event.Type
+}
+
+var hooks = []hook{
+	{"on_exec", "sched_process_exec", []event.Type{event.Exec}},
+	{"on_fork", "sched_process_fork", []event.Type{event.Fork}},
+	{"on_exit", "sched_process_exit", []event.Type{event.Exit}},
+	{"on_socket_state", "inet_sock_set_state", []event.Type{event.Connect, event.Accept}},
+}
+
+// Attempt is a hook that was tried in vain.
+type Attempt struct {
+	Hook string `json:"hook"`
+	Why  string `json:"why"`
+}
+
+// Coverage says of one type of event by which hook it is seen, or why not.
+type Coverage struct {
+	Event event.Type
+	Seen  bool
+	Hook  string
+	Tried []Attempt
+}
+
+var errNotWanted = "not among the configured events"
+
+// attached is a hook at work.
+type attached struct {
+	hook    hook
+	program *ebpf.Program
+	link    link.Link
+}
+
+func (a attached) close() {
+	a.link.Close()
+	a.program.Close()
+}
+
+// attach tries the hook in each variant and keeps the first that works.
+func (s *Sensor) attach(hook hook, among []Variant, wanted map[event.Type]bool) {
+	var tried []Attempt
+	for _, variant := range among {
+		name := string(variant) + "/" + hook.tracepoint
+		done, err := s.attachVariant(hook, variant, wanted)
+		if err == nil {
+			s.attached = append(s.attached, done)
+			s.cover(hook, wanted, Coverage{Seen: true, Hook: name, Tried: tried})
+			return
+		}
+		tried = append(tried, Attempt{Hook: name, Why: brief(err)})
+		s.failures = append(s.failures, err)
+	}
+	s.cover(hook, wanted, Coverage{Tried: tried})
+}
+
+func (s *Sensor) cover(hook hook, wanted map[event.Type]bool, coverage Coverage) {
+	for _, kind := range hook.events {
+		one := coverage
+		one.Event = kind
+		if !wanted[kind] {
+			one = Coverage{Event: kind, Tried: []Attempt{{Hook: hook.tracepoint, Why: errNotWanted}}}
+		}
+		s.coverage = append(s.coverage, one)
+	}
+}
+
+func (s *Sensor) attachVariant(hook hook, variant Variant, wanted map[event.Type]bool) (attached, error) {
+	spec, err := variant.spec()
+	if err != nil {
+		return attached{}, err
+	}
+	var mask uint32
+	for kind := range wanted {
+		mask |= 1 << kind
+	}
+	if err := spec.Variables["wanted"].Set(mask); err != nil {
+		return attached{}, err
+	}
+	reduce(spec, hook.program)
+	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: s.shared(spec)})
+	if err != nil {
+		return attached{}, err
+	}
+	defer collection.Close()
+	program := collection.DetachProgram(hook.program)
+	joint, err := attachProgram(program, variant, hook.tracepoint)
+	if err != nil {
+		program.Close()
+		return attached{}, fmt.Errorf("attach: %w", err)
+	}
+	return attached{hook, program, joint}, nil
+}
+
+func attachProgram(program *ebpf.Program, variant Variant, tracepoint string) (link.Link, error) {
+	if variant == Typed {
+		return link.AttachTracing(link.TracingOptions{Program: program})
+	}
+	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: tracepoint, Program: program})
+}
+
+// reduce leaves one program in the spec, and the maps that it uses.
+func reduce(spec *ebpf.CollectionSpec, program string) {
+	used := make(map[string]bool)
+	for _, instruction := range spec.Programs[program].Instructions {
+		if instruction.IsLoadFromMap() {
+			used[instruction.Reference()] = true
+		}
+	}
+	for name := range spec.Programs {
+		if name != program {
+			delete(spec.Programs, name)
+		}
+	}
+	for name := range spec.Maps {
+		if !used[name] {
+			delete(spec.Maps, name)
+		}
+	}
+	for name, variable := range spec.Variables {
+		if !used[variable.SectionName] {
+			delete(spec.Variables, name)
+		}
+	}
+}
+
+// shared are the maps of the sensor that the spec uses too.
+func (s *Sensor) shared(spec *ebpf.CollectionSpec) map[string]*ebpf.Map {
+	maps := make(map[string]*ebpf.Map)
+	for name, shared := range map[string]*ebpf.Map{ringMap: s.ring, countsMap: s.counts} {
+		if _, ok := spec.Maps[name]; ok {
+			maps[name] = shared
+		}
+	}
+	return maps
+}
+
+// brief cuts a verifier's log down to one line.
+func brief(err error) string {
+	var verifier *ebpf.VerifierError
+	if errors.As(err, &verifier) && len(verifier.Log) > 0 {
+		return fmt.Sprintf("%v: %s", verifier.Cause, verifier.Log[len(verifier.Log)-1])
+	}
+	return err.Error()
+}

@@ -1,0 +1,171 @@
+// Package server answers on the collector's socket.
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"nanoagent.io/collector/internal/output"
+	"nanoagent.io/collector/internal/pipeline"
+	"nanoagent.io/collector/internal/proof"
+)
+
+const (
+	stalledAfter = 5 * time.Second
+	longestWait  = time.Minute
+)
+
+// Parts are what the server tells about.
+type Parts struct {
+	Status   func() pipeline.Status
+	Coverage []byte // one JSON object
+	Proofs   *proof.Memory
+	Wake     func() // has the ring drained now
+	Node     string
+	Version  string
+	Started  time.Time
+}
+
+// Server serves the same answers on a Unix socket and, when asked, on TCP.
+type Server struct {
+	parts Parts
+	http  http.Server
+}
+
+// New makes a server that listens nowhere yet.
+func New(parts Parts) *Server {
+	s := &Server{parts: parts}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("GET /coverage", s.coverage)
+	mux.HandleFunc("GET /prove", s.prove)
+	s.http = http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 8 << 10}
+	return s
+}
+
+// ListenUnix opens the socket, for the owner only. A socket file that nobody
+// answers on was left by a collector that was killed, and is replaced.
+func (s *Server) ListenUnix(path string) error {
+	if connection, err := net.Dial("unix", path); err == nil {
+		connection.Close()
+		return fmt.Errorf("another collector answers on %s: stop it or give this one another socket", path)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("cannot replace the socket: %w", err)
+	}
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("cannot open the socket: %w; mount a writable directory there or set another socket", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		listener.Close()
+		return fmt.Errorf("cannot protect the socket: %w", err)
+	}
+	go s.http.Serve(listener)
+	return nil
+}
+
+// ListenTCP serves on an address too.
+func (s *Server) ListenTCP(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("cannot listen: %w; choose another address for listen", err)
+	}
+	go s.http.Serve(listener)
+	return nil
+}
+
+// Close ends all listening and removes the socket.
+func (s *Server) Close() {
+	s.http.Close()
+}
+
+// health says whether the collector works at all.
+func health(status pipeline.Status, now time.Time) error {
+	if since := now.Sub(status.Drained); since > stalledAfter {
+		return fmt.Errorf("the ring was not drained for %s", since.Round(time.Second))
+	}
+	return nil
+}
+
+func ready(status pipeline.Status, now time.Time) error {
+	if err := health(status, now); err != nil {
+		return err
+	}
+	if !status.Ready {
+		return errors.New("the self test's event did not come through yet")
+	}
+	return nil
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	answer(w, health(s.parts.Status(), time.Now()))
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	answer(w, ready(s.parts.Status(), time.Now()))
+}
+
+func answer(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, err)
+		return
+	}
+	fmt.Fprintln(w, "ok")
+}
+
+func (s *Server) coverage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(s.parts.Coverage)
+}
+
+// prove waits for the marker whose nonce has the given hash.
+func (s *Server) prove(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	hash, err := hex.DecodeString(query.Get("sha256"))
+	if err != nil || len(hash) != sha256.Size {
+		http.Error(w, "sha256 must be 64 hexadecimal digits", http.StatusBadRequest)
+		return
+	}
+	wait, err := strconv.ParseUint(query.Get("timeout_ms"), 10, 32)
+	if err != nil {
+		http.Error(w, "timeout_ms must be a number", http.StatusBadRequest)
+		return
+	}
+	limit := min(time.Duration(wait)*time.Millisecond, longestWait)
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	s.parts.Wake()
+	marker, ok := s.parts.Proofs.Wait(ctx, [sha256.Size]byte(hash))
+	if !ok {
+		http.Error(w, "no such marker was seen", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	body := output.AppendString([]byte(`{"node":`), []byte(s.parts.Node))
+	body = append(body, `,"seen_after_us":`...)
+	body = strconv.AppendInt(body, marker.SeenAfterUS, 10)
+	body = append(body, `,"event":`...)
+	body = append(body, marker.Line...)
+	w.Write(append(body, '}', '\n'))
+}
+
+func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	var text strings.Builder
+	writeMetrics(&text, s.parts)
+	w.Write([]byte(text.String()))
+}
