@@ -10,7 +10,7 @@ from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, summary
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
@@ -18,7 +18,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import no
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import CONTAINER
-from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout, judge, selectors
 
 OLDEST_KUBERNETES = (1, 25)
 _LOG_LINES = 3
@@ -30,15 +30,18 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) 
 
     options: the agent module's options. In check mode nothing is written and the same actions come back.
     """
-    desired, live = _desired_and_live(cluster, options)
-    steps = plan(desired, live["objects"], live["members"], FIELD_MANAGER)
-    result = {"changed": bool(changes(steps)), "actions": [describe(step) for step in steps]}
+    desired, seen = _read(cluster, options)
+    steps = plan(desired, seen["objects"], seen["members"], FIELD_MANAGER)
+    writes = changes(steps)
+    result = {"changed": bool(writes), "actions": [describe(step) for step in steps]}
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
     if not check_mode:
-        _apply(cluster, steps, options["force_conflicts"])
+        _apply(cluster, writes, options["force_conflicts"])
         if options["wait"]:
-            result.update(_wait(cluster, options))
+            # Where nothing was written, what was read says already whether all is well.
+            rows = [] if writes else _rows_if_done(desired[-1], seen)
+            result.update(_facts(rows) if rows else _wait(cluster, options))
     result["requests"] = dict(cluster.requests)
     return result
 
@@ -75,34 +78,42 @@ def _member_lists(cluster, namespace, identifier):
     return [partial(cluster.list, kind.kind, namespace if kind.namespaced else None, labelSelector=selector) for kind in applyset.MEMBER_KINDS]
 
 
-def _desired_and_live(cluster, options):
-    """(desired objects, {"objects": identity -> live object, "members": [live member]}), after the checks that need both."""
+def _read(cluster, options):
+    """(desired objects, what is there), after the checks that need both.
+
+    What is there: {"objects": identity -> object, "members": [object of our set], "nodes", "pods", "revisions"}.
+    """
     desired_objects(options)
     name, namespace = options["name"], options["namespace"]
     identifier = applyset.set_id(name, namespace)
-    version, home, parent, (nodes, _version), *lists = cluster.parallel(
+    query = selectors(name)
+    version, home, parent, *lists = cluster.parallel(
         [
             cluster.version,
             partial(cluster.get, "Namespace", namespace),
             partial(cluster.get, "ConfigMap", name, namespace),
             partial(cluster.list, "Node"),
+            partial(cluster.list, "Pod", namespace, **query["Pod"]),
+            partial(cluster.list, "ControllerRevision", namespace, **query["ControllerRevision"]),
             *_member_lists(cluster, namespace, identifier),
         ]
     )
     if version < OLDEST_KUBERNETES:
         raise Failure(f"the API server is Kubernetes {version[0]}.{version[1]}", "use Kubernetes 1.25 or newer")
-    options = _settle_namespace(options, home, identifier)
-    desired = desired_objects(options)
+    nodes, pods, revisions, *members_by_kind = [items for items, _version in lists]
+    desired = desired_objects(_settle_namespace(options, home, identifier))
     _check_nodes(desired[-1], nodes)
-    members = [item for items, _version in lists for item in items]
+    members = [member for members in members_by_kind for member in members]
     objects = {identity(obj): obj for obj in [*members, home, parent] if obj}
-    if home:
-        missing = [obj for obj in desired if identity(obj) not in objects and obj is not desired[0]]
-    else:
-        missing = [obj for obj in desired if not identity(obj)[1] and obj["kind"] != "Namespace"]
+    objects.update(_strangers(cluster, desired, objects, home))
+    return desired, {"objects": objects, "members": members, "nodes": nodes, "pods": pods, "revisions": revisions}
+
+
+def _strangers(cluster, desired, objects, home):
+    """Objects that bear a wanted name without being in our set, by identity."""
+    missing = [obj for obj in desired if identity(obj) not in objects and (home or not identity(obj)[1]) and obj["kind"] != "Namespace"]
     found = cluster.parallel([partial(cluster.get, obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in missing])
-    objects.update({identity(obj): obj for obj in found if obj})
-    return desired, {"objects": objects, "members": members}
+    return {identity(obj): obj for obj in found if obj}
 
 
 def _settle_namespace(options, home, identifier):
@@ -127,9 +138,8 @@ def _check_nodes(daemon_set, nodes):
     raise Failure(f"none of the {len(nodes)} nodes is eligible: {'; '.join(why[:4])}", "change node_selector, tolerations, architectures or control_plane")
 
 
-def _apply(cluster, steps, force):
-    """Writes the plan in three waves: the namespace and the set's parent, then the members, then the DaemonSet; prunes last."""
-    writes = changes(steps)
+def _apply(cluster, writes, force):
+    """Takes the steps in three waves: the namespace and the set's parent, then the members, then the DaemonSet; prunes last."""
     first = [s for s in writes if s["desired"] and (s["desired"]["kind"] == "Namespace" or _is_parent(s["desired"]))]
     last = [s for s in writes if s["desired"] and s["desired"]["kind"] == "DaemonSet"]
     middle = [s for s in writes if s["desired"] and s not in first and s not in last]
@@ -153,18 +163,28 @@ def _write(cluster, step, force):
     cluster.apply(step["desired"], force)
 
 
+def _rows_if_done(wanted, seen):
+    """The verdicts, where the rollout has ended well; empty otherwise."""
+    daemon_set = seen["objects"][identity(wanted)]
+    rows = verdicts(daemon_set, seen["nodes"], seen["pods"], newest_revision(seen["revisions"], daemon_set), [])
+    return rows if judge(daemon_set, rows) == "done" else []
+
+
+def _facts(rows):
+    return {"summary": summary(rows), "table": report.table(rows)}
+
+
 def _wait(cluster, options):
     name, namespace = options["name"], options["namespace"]
     outcome, rows = await_rollout(cluster, namespace, name, options["wait_timeout"], FIELD_MANAGER)
-    counts = summary(rows)
-    facts = {"summary": counts, "table": report.table(rows)}
+    facts = _facts(rows)
     if outcome == "done":
         return facts
     found = causes(rows)
     log = _last_log(cluster, namespace, rows)
     how = "cannot succeed" if outcome == "stuck" else f"did not succeed within {options['wait_timeout']} s"
     raise Failure(
-        f"the rollout of DaemonSet {namespace}/{name} {how} ({report.headline(counts)}): {' | '.join(found[:4]) or 'no cause is known'}{log}",
+        f"the rollout of DaemonSet {namespace}/{name} {how} ({report.headline(facts['summary'])}): {' | '.join(found[:4]) or 'no cause is known'}{log}",
         "mend the cause and run again; what is applied stays and a rerun goes on from there",
         **facts,
         causes=found,

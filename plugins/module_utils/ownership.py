@@ -67,7 +67,7 @@ def _body(desired):
 def _walk(desired, live, owned, path, found):
     if owned is None:
         found.append(path)
-    elif isinstance(desired, dict) and isinstance(live, dict) and (owned or not desired):
+    elif isinstance(desired, dict) and isinstance(live, dict) and owned:
         _map(desired, live, owned, path, found)
     elif isinstance(desired, list) and isinstance(live, list) and any(key[:2] == "k:" for key in owned):
         _keyed_list(desired, live, owned, path, found)
@@ -167,14 +167,16 @@ def _pick(live, owned):
     if isinstance(live, dict):
         return {field[2:]: _pick(live[field[2:]], sub) for field, sub in owned.items() if field.startswith("f:") and field[2:] in live}
     if isinstance(live, list):
-        picked = []
-        for field, sub in owned.items():
-            if field.startswith("k:"):
-                keys = json.loads(field[2:])
-                element = _element(live, keys)
-                if element is not None:
-                    picked.append({**keys, **_pick(element, sub)} if set(sub) != {"."} else dict(keys))
-            elif field.startswith("v:"):
-                picked.append(json.loads(field[2:]))
-        return picked or live
+        return [picked for picked in (_pick_element(item, owned) for item in live) if picked is not None] or live
     return live
+
+
+def _pick_element(item, owned):
+    for field, subtree in owned.items():
+        if field.startswith("v:") and json.loads(field[2:]) == item:
+            return item
+        if field.startswith("k:"):
+            keys = json.loads(field[2:])
+            if _element([item], keys) is not None:
+                return _pick(item, subtree) if set(subtree) - {"."} else dict(keys)
+    return None

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
+    connection_argument_spec,
+    effective_options,
+    impersonation_headers,
+    load_configuration,
+)
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+
+NOTHING = dict.fromkeys(connection_argument_spec())
+
+
+def configured(tmp_path, environ=None, **given):
+    environ = {"HOME": str(tmp_path), **(environ or {})}
+    return load_configuration(effective_options({**NOTHING, **given}, environ), environ, str(tmp_path))
+
+
+def kubeconfig(server="https://k:6443", user=None):
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": user or {"token": "t"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+
+
+def test_a_dictionary(tmp_path):
+    configuration = configured(tmp_path, kubeconfig=kubeconfig())
+    assert configuration.host == "https://k:6443"
+    assert configuration.get_api_key_with_prefix("authorization") == "Bearer t" or configuration.get_api_key_with_prefix("BearerToken") == "Bearer t"
+
+
+def test_a_host_keeps_the_kubeconfig_out(tmp_path):
+    configuration = configured(tmp_path, kubeconfig=kubeconfig(), host="api.example", api_key="other")
+    assert configuration.host == "https://api.example"
+    assert configuration.get_api_key_with_prefix("BearerToken") == "Bearer other"
+
+
+def test_the_environment_fills_in_and_options_win():
+    environ = {"K8S_AUTH_HOST": "https://env", "K8S_AUTH_VERIFY_SSL": "False", "K8S_AUTH_IMPERSONATE_GROUPS": "a, b"}
+    options = effective_options({**NOTHING, "host": "https://given"}, environ)
+    assert options["host"] == "https://given"
+    assert options["validate_certs"] is False
+    assert impersonation_headers(options) == [("Impersonate-Group", "a"), ("Impersonate-Group", "b")]
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "names"),
+    [
+        ({}, {}, "no cluster is named"),
+        ({"kubeconfig": "/nowhere/config"}, {}, "/nowhere/config does not exist"),
+        ({}, {"KUBECONFIG": "/nowhere/else"}, "/nowhere/else does not exist"),
+        ({"api_key": "t"}, {}, "api_key was given without host"),
+        ({"host": "h", "ca_cert": "/nowhere/ca"}, {}, "ca_cert /nowhere/ca does not exist"),
+        ({"host": "h", "client_cert": "/nowhere/crt"}, {}, "client_cert /nowhere/crt does not exist"),
+        ({"kubeconfig": {"apiVersion": "v1"}}, {}, "the kubeconfig cannot be used"),
+        ({"kubeconfig": kubeconfig(), "context": "y"}, {}, "the kubeconfig cannot be used"),
+    ],
+)
+def test_what_is_missing_is_named(given, environ, names, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(Failure) as caught:
+        configured(tmp_path, environ, **given)
+    assert names in caught.value.message and "Next: " in caught.value.message and "\n" not in caught.value.message
+
+
+def test_a_broken_file_is_one_line(tmp_path):
+    broken = tmp_path / "config"
+    broken.write_text("clusters: [\n  nonsense")
+    with pytest.raises(Failure) as caught:
+        configured(tmp_path, kubeconfig=str(broken))
+    assert str(broken) in caught.value.message and "\n" not in caught.value.message

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.report import headline, table
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import judge, relevant_events
+
+DAEMON_SET = {"metadata": {"uid": "ds", "generation": 2}, "spec": {"template": {"spec": {}}}, "status": {"observedGeneration": 2}}
+
+
+def node(name, up=True, taints=(), annotations=None, unschedulable=False):
+    status = {"conditions": [{"type": "Ready", "status": "True" if up else "Unknown", "message": "Kubelet stopped posting node status."}]}
+    return {
+        "metadata": {"name": name, "uid": name, "annotations": annotations or {}},
+        "spec": {"taints": list(taints), "unschedulable": unschedulable},
+        "status": status,
+    }
+
+
+def pod(name, on, ready=True, revision="new", owner="ds", created="2026-01-01T00:00:00Z", waiting=None, deleting=False):
+    statuses = [{"name": "collector", "containerID": f"containerd://{name}-id", "state": {"waiting": waiting} if waiting else {"running": {}}}]
+    metadata = {"name": name, "labels": {"controller-revision-hash": revision}, "ownerReferences": [{"uid": owner}], "creationTimestamp": created}
+    if deleting:
+        metadata["deletionTimestamp"] = created
+    return {
+        "metadata": metadata,
+        "spec": {"nodeName": on},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}], "containerStatuses": statuses},
+    }
+
+
+def states(nodes, pods, events=()):
+    return {row["node"]: (row["state"], row["reason"]) for row in verdicts(DAEMON_SET, nodes, pods, "new", list(events))}
+
+
+def test_every_state():
+    nodes = [
+        node("a-ready"),
+        node("b-old"),
+        node("c-starting"),
+        node("d-image"),
+        node("e-tainted", taints=[{"key": "t", "effect": "NoSchedule"}]),
+        node("f-down", up=False),
+        node("g-fake", annotations={"kwok.x-k8s.io/node": "fake"}),
+        node("h-podless"),
+    ]
+    pods = [
+        pod("pa", "a-ready"),
+        pod("pb", "b-old", revision="old"),
+        pod("pc", "c-starting", ready=False),
+        pod("pd", "d-image", ready=False, waiting={"reason": "ErrImagePull", "message": "not found"}),
+        pod("pf", "f-down", ready=False),
+        pod("pg", "g-fake"),
+    ]
+    assert states(nodes, pods) == {
+        "a-ready": ("ready", "Ready"),
+        "b-old": ("rolling", "OldRevision"),
+        "c-starting": ("starting", "NotReady"),
+        "d-image": ("blocked", "ImageNotFound"),
+        "e-tainted": ("not eligible", "NotEligible"),
+        "f-down": ("node down", "NodeDown"),
+        "g-fake": ("not a real node", "NotReal"),
+        "h-podless": ("starting", "NoPod"),
+    }
+
+
+def test_a_denied_pod_is_named_on_every_podless_node():
+    event = {"reason": "FailedCreate", "message": "exceeded quota: q", "lastTimestamp": "2026-01-01T00:00:00Z"}
+    assert states([node("a")], [], [event]) == {"a": ("blocked", "FailedCreate")}
+
+
+def test_pods_of_other_owners_do_not_count():
+    assert states([node("a")], [pod("p", "a", owner="somebody")]) == {"a": ("starting", "NoPod")}
+
+
+def test_the_new_pod_leads_over_an_ending_one():
+    pods = [pod("old", "a", revision="old", deleting=True), pod("young", "a", created="2026-02-01T00:00:00Z")]
+    [row] = verdicts(DAEMON_SET, [node("a")], pods, "new", [])
+    assert (row["pod"], row["state"], row["container_id"]) == ("young", "ready", "young-id")
+
+
+def test_a_cordoned_node_stays_eligible_and_shows_as_such():
+    rows = verdicts(DAEMON_SET, [node("a", unschedulable=True)], [pod("p", "a")], "new", [])
+    assert rows[0]["eligible"] and rows[0]["cordoned"]
+    assert "ready (cordoned)" in table(rows)[1]
+
+
+def test_summary_and_causes():
+    rows = verdicts(DAEMON_SET, [node("a"), node("b"), node("c", up=False)], [pod("p", "a")], "new", [])
+    counts = summary(rows)
+    assert counts == {"nodes": 3, "eligible": 3, "ready": 1, "states": {"ready": 1, "starting": 1, "node down": 1}}
+    assert headline(counts) == "nodes 3, eligible 3, ready 1"
+    assert [line.split(":")[0] for line in causes(rows)] == ["NoPod on 1 node (b)", "NodeDown on 1 node (c)"]
+
+
+def test_newest_revision_of_this_owner():
+    def revision(number, owner, digest):
+        return {"revision": number, "metadata": {"ownerReferences": [{"uid": owner}], "labels": {"controller-revision-hash": digest}}}
+
+    assert newest_revision([revision(1, "ds", "a"), revision(3, "ds", "c"), revision(9, "x", "z")], DAEMON_SET) == "c"
+    assert newest_revision([], DAEMON_SET) == ""
+
+
+def rows_of(*kinds):
+    return [{"state": state, "final": final} for state, final in kinds]
+
+
+def test_judge():
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("node down", False), ("not eligible", False))) == "done"
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("starting", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("blocked", True), ("starting", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("blocked", True), ("rolling", False), ("ready", False))) == "stuck"
+    assert judge(DAEMON_SET, rows_of(("blocked", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("node down", False))) == "waiting"
+    stale = {**DAEMON_SET, "status": {"observedGeneration": 1}}
+    assert judge(stale, rows_of(("ready", False))) == "waiting"
+
+
+def test_events_from_before_our_last_write_do_not_count():
+    daemon_set = {"metadata": {"managedFields": [{"manager": "m", "operation": "Apply", "time": "2026-01-01T10:00:00Z", "fieldsV1": {}}]}}
+    events = [{"lastTimestamp": "2026-01-01T09:59:59Z"}, {"lastTimestamp": "2026-01-01T10:00:00Z"}, {"eventTime": "2026-01-01T10:00:01.000000Z"}, {}]
+    assert relevant_events(events, daemon_set, "m") == events[1:3]

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+"""Options, defaults, specs and documents say the same."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
+from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+# Options of the connection that a role leaves to module_defaults and the K8S_AUTH_* variables.
+ONLY_BY_ENVIRONMENT = set(agent_info.argument_spec()) - {"kubeconfig", "context", "name", "namespace", "live", "live_timeout", "live_parallel"}
+
+
+def load(path):
+    return yaml.safe_load((ROOT / path).read_text())
+
+
+def test_one_version():
+    assert load("galaxy.yml")["version"] == VERSION
+
+
+def test_the_action_group_holds_every_module():
+    modules = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
+    assert load("meta/runtime.yml")["action_groups"]["all"] == modules
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_defaults_and_argument_specs_agree(role):
+    options = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = load(f"roles/{role}/defaults/main.yml")
+    assert {name: spec["default"] for name, spec in options.items() if "default" in spec} == defaults
+    assert all(name.startswith(f"{role}_") for name in options)
+
+
+@pytest.mark.parametrize(("role", "module", "extra"), [("agent", agent, {"state"}), ("verify", agent_info, set())])
+def test_a_role_passes_on_every_option_of_its_module(role, module, extra):
+    [task] = [task[key] for task in load(f"roles/{role}/tasks/main.yml") for key in task if key.startswith("nanoagent.k8s.")]
+    assert set(task) == set(module.argument_spec()) - ONLY_BY_ENVIRONMENT - extra
+    options = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert {f"{role}_{name}" for name in task} <= set(options)
+
+
+@pytest.mark.parametrize("role", ["agent", "verify"])
+def test_role_defaults_are_the_module_s(role):
+    module = {"agent": agent, "verify": agent_info}[role]
+    defaults = load(f"roles/{role}/defaults/main.yml")
+    for name, spec in module.argument_spec().items():
+        given = defaults.get(f"{role}_{name}")
+        if given is not None and "{{" not in str(given) and name != "live":
+            assert given == spec.get("default"), name
