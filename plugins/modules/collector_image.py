@@ -169,16 +169,25 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import collector_ima
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 
 
+def argument_spec():
+    return {
+        "name": {"type": "str"},
+        "archive": {"type": "path"},
+        "binaries": {"type": "dict", "required": True},
+        "architectures": {
+            "type": "list",
+            "elements": "str",
+            "choices": list(oci.ARCHITECTURES),
+            "default": list(oci.ARCHITECTURES),
+        },
+        "labels": {"type": "dict", "default": {}},
+        **registry.OPTIONS,
+    }
+
+
 def main():
     module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str"},
-            "archive": {"type": "path"},
-            "binaries": {"type": "dict", "required": True},
-            "architectures": {"type": "list", "elements": "str", "choices": list(oci.ARCHITECTURES), "default": list(oci.ARCHITECTURES)},
-            "labels": {"type": "dict", "default": {}},
-            **registry.OPTIONS,
-        },
+        argument_spec=argument_spec(),
         required_one_of=[["name", "archive"]],
         required_together=registry.OPTIONS_TOGETHER,
         mutually_exclusive=registry.OPTIONS_EXCLUSIVE,
