@@ -52,6 +52,13 @@ class Api:
         """Whether an object is there."""
         return self.request("GET", path, accepted=(200, 404)).get("kind") != "Status"
 
+    def kubelet_answers(self, node: str) -> bool:
+        """Whether the API server reaches a node's kubelet and it says that it is well."""
+        try:
+            return self.request("GET", f"/api/v1/nodes/{node}/proxy/healthz") == "ok"
+        except StepFailed:
+            return False
+
     def ready_nodes(self) -> dict[str, bool]:
         """Each node with whether it is ready."""
         return {node["metadata"]["name"]: is_ready(node) for node in self.request("GET", "/api/v1/nodes")["items"]}

@@ -12,7 +12,6 @@ import platform
 import re
 import shutil
 import subprocess
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Sequence
@@ -99,23 +98,34 @@ def _built(label: str, files: Sequence[Path], module_file: Path, progress: Progr
     if final.is_dir():
         yield go, None
         return
-    with (cache_home() / f".{final.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _one_build_at_a_time(progress):
         if final.is_dir():
             yield go, None
             return
-        fresh = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=cache_home()))
+        for unfinished in cache_home().glob(".*.building"):
+            shutil.rmtree(unfinished)
+        fresh = cache_home() / f".{final.name}.building"
+        fresh.mkdir()
+        yield go, fresh
+        fresh.rename(final)
+
+
+@contextmanager
+def _one_build_at_a_time(progress: Progress) -> Iterator[None]:
+    descriptor = os.open(cache_home(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         try:
-            yield go, fresh
-            fresh.chmod(0o755)
-            fresh.rename(final)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-            Path(lock.name).unlink(missing_ok=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("          waiting for another build to end")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _compile(go: str, sources: Path, what: str, flags: list[str], packages: list[str], target: Path, progress: Progress) -> None:
-    log = cache_home() / f"build-{target.name.strip('.').rsplit('.', 1)[0]}.log"
+    log = cache_home() / f"build-{what.replace(' ', '-').lower()}.log"
     with progress.step(f"sources of {what}"):
         total = _packages_to_build(go, sources, what, flags, packages)
     with progress.step(f"build of {what}"), log.open("w") as stream, progress.bar(f"          {what}", total) as bar:
@@ -132,10 +142,8 @@ def _compile(go: str, sources: Path, what: str, flags: list[str], packages: list
 def _packages_to_build(go: str, sources: Path, what: str, flags: list[str], packages: list[str]) -> int:
     """How many packages are not in Go's build cache yet."""
     template = '{{if and .Stale (ne .StaleReason "not installed but available in build cache")}}{{.ImportPath}}{{end}}'
-    with tempfile.TemporaryFile("w+") as errors:
-        done = subprocess.run([go, "list", "-deps", *flags, "-f", template, *packages], cwd=sources, env=environment(),
-                              stdout=subprocess.PIPE, stderr=errors, text=True, check=False)
-        if done.returncode:
-            errors.seek(0)
-            raise StepFailed(f"sources of {what}", (errors.read().strip().splitlines() or ["go list failed"])[-1])
+    done = subprocess.run([go, "list", "-deps", *flags, "-f", template, *packages], cwd=sources, env=environment(),
+                          capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise StepFailed(f"sources of {what}", (done.stderr.strip().splitlines() or ["go list failed"])[-1])
     return len(done.stdout.split())

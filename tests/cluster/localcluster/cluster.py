@@ -50,6 +50,8 @@ def up(wish: Wish, progress: Progress) -> Facts:
     _check(wish)
     machine.install_missing(progress, cache_home() / "apt.log")
     known = _usable_facts(folder)
+    if known is not None:
+        _check_change(wish, known)
     minor = wish.kubernetes or (known.kubernetes if known else DEFAULT_MINOR)
     binaries = Path(known.binaries) if known and known.kubernetes == minor else build.kube_binaries(minor, progress)
     count = wish.simulated if wish.simulated is not None else (known.simulated if known else 0)
@@ -86,7 +88,7 @@ def existing(name: str) -> Parts:
     """The parts of a cluster that is up."""
     facts = Folder(name).facts()
     if facts is None or not facts.complete:
-        raise StepFailed("local cluster", f"there is no cluster {name}: run `python3 tests/cluster up` first")
+        raise StepFailed("local cluster", f"there is no cluster {name}: run `python3 tests/cluster up --name {name}` first")
     return Parts.of(facts)
 
 
@@ -175,6 +177,8 @@ def _ensure(folder: Folder, facts: Facts, kwok: Path | None, progress: Progress)
     if facts.simulated or parts.processes.identity(simulated.PROCESS):
         with progress.step(f"{facts.simulated} simulated nodes ready"):
             simulated.adjust(parts, facts.simulated)
+            if not facts.simulated:
+                parts.processes.stop(simulated.PROCESS)
     facts = folder.record(facts, complete=True)
     progress.say(f"{progress.elapsed:6.1f} s  cluster {facts.name} is up: {facts.nodes} nodes, Kubernetes {facts.kubernetes}")
     return facts
@@ -186,9 +190,7 @@ def _healthy(parts: Parts, nodes: list[node.Node]) -> bool:
     api = parts.api()
     if not api.ready():
         return False
-    ready = api.ready_nodes()
-    fake = sum(is_ready for name, is_ready in ready.items() if name.startswith("simulated-"))
-    return all(ready.get(each.name, False) for each in nodes) and fake == parts.facts.simulated
+    return all(each.works(api) for each in nodes) and simulated.count_ready(api) == parts.facts.simulated
 
 
 def _remove(folder: Folder) -> None:
@@ -238,12 +240,12 @@ def state_of(parts: Parts) -> list[tuple[str, str, str]]:
         identity = parts.processes.identity(name)
         rows.append((name, "running" if alive(identity) else "stopped", str(identity.pid) if identity else "-"))
     try:
-        ready = parts.api().ready_nodes()
+        api = parts.api()
+        ready = api.ready_nodes()
+        fake = simulated.count_ready(api)
     except (OSError, http.client.HTTPException, StepFailed):
         return [*rows, ("API server", "no answer", "-")]
-    real = [each.name for each in nodes]
-    rows += [(f"node {name}", "Ready" if ready.get(name) else "NotReady", "-") for name in real]
+    rows += [(f"node {each.name}", "Ready" if ready.get(each.name) else "NotReady", "-") for each in nodes]
     if parts.facts.simulated:
-        count = sum(is_ready for name, is_ready in ready.items() if name not in real)
-        rows.append(("simulated nodes", f"{count} of {parts.facts.simulated} Ready", "-"))
+        rows.append(("simulated nodes", f"{fake} of {parts.facts.simulated} Ready", "-"))
     return rows

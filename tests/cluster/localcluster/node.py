@@ -15,6 +15,7 @@ import yaml
 
 from localcluster import image, network, registry
 from localcluster.addresses import node_names
+from localcluster.api import Api
 from localcluster.cgroups import SERVICES
 from localcluster.errors import StepFailed
 from localcluster.machine import cni_folder
@@ -97,10 +98,14 @@ class Node:
     def wait(self) -> None:
         """Wait until the API server sees the node as ready, and give a control-plane node its label."""
         api = self._parts.api()
-        self._parts.processes.wait(self.kubelet, lambda: api.ready_nodes().get(self.name, False), SECONDS, f"node {self.name}")
+        self._parts.processes.wait(self.kubelet, lambda: self.works(api), SECONDS, f"node {self.name}")
         if self._index == 0:
             # A kubelet may not give itself this label.
             api.request("PATCH", f"/api/v1/nodes/{self.name}", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
+
+    def works(self, api: Api) -> bool:
+        """Whether the node is ready; asks the kubelet too, since the API server believes in a dead one for a while."""
+        return api.ready_nodes().get(self.name, False) and api.kubelet_answers(self.name)
 
     def clear(self) -> None:
         """Remove all that runs or is mounted for this node, and its files."""

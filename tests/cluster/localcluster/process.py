@@ -20,7 +20,7 @@ from localcluster.errors import StepFailed
 from localcluster.state import write_atomically
 
 # The shell enters the cgroup before it becomes the program, so that nothing of ours ever runs outside of it.
-ENTER_AND_BECOME = 'for procs in $CGROUP_PROCS; do echo $$ > "$procs"; done; unset CGROUP_PROCS; exec "$@"'
+ENTER_AND_BECOME = 'for procs in $CGROUP_PROCS; do echo $$ > "$procs" || exit 1; done; unset CGROUP_PROCS; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ def alive(identity: Identity | None) -> bool:
     return identity is not None and identity_of(identity.pid) == identity
 
 
-def kill(identity: Identity, number: int = signal.SIGKILL) -> None:
-    """Send a signal to exactly this process."""
+def kill(identity: Identity) -> None:
+    """Kill exactly this process."""
     try:
         descriptor = os.pidfd_open(identity.pid)
     except OSError:
         return
     try:
         if alive(identity):
-            signal.pidfd_send_signal(descriptor, number)
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
     except ProcessLookupError:
         pass
     finally:
@@ -115,13 +115,10 @@ class Processes:
         write_atomically(self._records / f"{name}.json", json.dumps(asdict(identity)))
         return True
 
-    def stop(self, name: str, grace: float = 0.0) -> None:
-        """End a process, with a request first where a grace is given, and forget it."""
+    def stop(self, name: str) -> None:
+        """End a process at once and forget it."""
         identity = self.identity(name)
         if identity is not None:
-            if grace:
-                kill(identity, signal.SIGTERM)
-                wait_for(lambda: not self.running(name), grace)
             kill(identity)
             wait_for(lambda: not self.running(name), 10)
         self.forget(name)

@@ -16,7 +16,7 @@ BAR_WIDTH = 30
 
 def bar_text(label: str, done: int, total: int) -> str:
     """One progress bar as text."""
-    share = min(1.0, done / total) if total else 1.0
+    share = min(1.0, done / total)
     filled = int(share * BAR_WIDTH)
     return f"{label} [{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {done}/{total}"
 
@@ -73,12 +73,14 @@ class Bar:
 
     def finish(self) -> None:
         """Leave the line of the bar."""
-        if self._terminal:
+        if self._terminal and self._total:
             print(file=self._stream, flush=True)
 
     def _draw(self) -> None:
+        if not self._total:
+            return
         text = bar_text(self._label, self._done, self._total)
-        tenths = 10 * self._done // self._total if self._total else 10
+        tenths = 10 * self._done // self._total
         if self._terminal:
             print(f"\r{text}\033[K", end="", file=self._stream, flush=True)
         elif tenths != self._shown_tenths:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from localcluster.api import Api
 from localcluster.errors import StepFailed
 from localcluster.parts import Parts
 from localcluster.process import wait_for
 
+PREFIX = "simulated-"
 MARK = "kwok.x-k8s.io/node"
 PROCESS = "kwok"
 SECONDS = 120
@@ -20,7 +22,7 @@ WRITERS = 8
 
 def name_of(number: int) -> str:
     """The name of a simulated node."""
-    return f"simulated-{number:04d}"
+    return f"{PREFIX}{number:04d}"
 
 
 def node_object(number: int) -> dict:
@@ -38,6 +40,11 @@ def node_object(number: int) -> dict:
     }
 
 
+def count_ready(api: Api) -> int:
+    """How many simulated nodes are ready."""
+    return sum(ready for name, ready in api.ready_nodes().items() if name.startswith(PREFIX))
+
+
 def start(parts: Parts, binaries: Path) -> None:
     """Start kwok."""
     parts.start(
@@ -48,7 +55,7 @@ def start(parts: Parts, binaries: Path) -> None:
 
 def adjust(parts: Parts, wanted: int) -> None:
     """Create or delete simulated nodes until there are as many as wanted, and wait until they are ready."""
-    present = {name for name in parts.api().ready_nodes() if name.startswith("simulated-")}
+    present = {name for name in parts.api().ready_nodes() if name.startswith(PREFIX)}
     missing = [number for number in range(wanted) if name_of(number) not in present]
     surplus = sorted(present - {name_of(number) for number in range(wanted)})
     with ThreadPoolExecutor(WRITERS) as pool:
@@ -56,7 +63,7 @@ def adjust(parts: Parts, wanted: int) -> None:
     api = parts.api()
     for name in surplus:
         api.request("DELETE", f"/api/v1/nodes/{name}", accepted=(200, 202, 404))
-    if not wait_for(lambda: sum(ready for name, ready in api.ready_nodes().items() if name.startswith("simulated-")) >= wanted, SECONDS, pause=0.5):
+    if not wait_for(lambda: count_ready(api) >= wanted, SECONDS, pause=0.5):
         raise StepFailed("simulated nodes", f"not all {wanted} were ready within {SECONDS} s", parts.processes.log(PROCESS))
 
 
