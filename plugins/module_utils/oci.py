@@ -325,8 +325,7 @@ def build_image(programs: dict, labels: dict | None = None) -> dict:
         "schemaVersion": 2,
         "mediaType": INDEX_TYPE,
         "manifests": [
-            {**descriptor(platform["manifest"]), "platform": {"architecture": architecture, "os": "linux"}}
-            for architecture, platform in platforms.items()
+            {**descriptor(platform["manifest"]), "platform": {"architecture": architecture, "os": "linux"}} for architecture, platform in platforms.items()
         ],
         "annotations": {name: value for name, value in labels.items() if name.startswith(ANNOTATION_PREFIX)},
     }

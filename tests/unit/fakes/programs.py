@@ -21,9 +21,7 @@ def make_elf(
     """The bytes of a program with one loaded segment; `kind` is e_type (1 object, 2 program, 3 position-independent)."""
     segments = [1, 3] if interpreter else [1]
     header = b"\x7fELF" + bytes([elf_class, 1, 1, abi]) + bytes(8)
-    header += struct.pack(
-        "<HHIQQQIHHHHHH", kind, MACHINES[architecture] if machine is None else machine, 1, 0x400000, 64, 0, 0, 64, 56, len(segments), 0, 0, 0
-    )
+    header += struct.pack("<HHIQQQIHHHHHH", kind, MACHINES[architecture] if machine is None else machine, 1, 0x400000, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
     text = architecture.encode() * 100
     end = len(header) + 56 * len(segments) + len(text)
     table = b"".join(struct.pack("<IIQQQQQQ", segment, 5, 0, 0x400000, 0x400000, end, end, 4096) for segment in segments)

@@ -401,8 +401,7 @@ def test_retries_are_bounded(fake):
     assert failing.counts["HEAD"] == 5
     assert failure.value.status == 502
     assert failure.value.message == (
-        f"registry {fake.host}, repository a/b: HEAD manifest 1: HTTP 502 (tried 5 times)."
-        " Next: the registry itself fails: look at its log, then run it again."
+        f"registry {fake.host}, repository a/b: HEAD manifest 1: HTTP 502 (tried 5 times). Next: the registry itself fails: look at its log, then run it again."
     )
 
 

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests against the local cluster, or the user's, share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def collections_folder() -> Path:
+    """The folder that holds ansible_collections; for a plain checkout one below .build, with a link back to it."""
+    if CHECKOUT.parts[-3:] == ("ansible_collections", "nanoagent", "k8s"):
+        return CHECKOUT.parents[2]
+    folder = CHECKOUT / ".build" / "collections"
+    link = folder / "ansible_collections" / "nanoagent" / "k8s"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(Path("../../../.."))
+    return folder
+
+
+sys.path.insert(0, str(collections_folder()))
+
+
+@pytest.fixture(scope="session")
+def cluster_env() -> dict:
+    """The cluster's addresses by name (see docs/design.md, The local cluster).
+
+    The user's own, where KUBECONFIG and REGISTRY are both set, else those of the local cluster.
+    """
+    if os.environ.get("KUBECONFIG") and os.environ.get("REGISTRY"):
+        return dict(os.environ)
+    answer = subprocess.run([sys.executable, str(CHECKOUT / "tests" / "cluster"), "env"], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        pytest.fail(f"no cluster ({answer.stderr.strip()}): run 'make cluster-up', or set KUBECONFIG and REGISTRY")
+    return dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
+
+
+@pytest.fixture
+def run_tasks(tmp_path):
+    """Run tasks with ansible-playbook and return their results, one for each, in order.
+
+    run_tasks([{"nanoagent.k8s.collector_image": {...}}], "--check") goes on after a failed task. The process itself is
+    in run_tasks.process afterwards. Variables go through a file, so that nothing secret is in the process list.
+    """
+
+    def run(tasks: list, *arguments: str, variables: dict | None = None) -> list:
+        results = tmp_path / "results.json"
+        results.unlink(missing_ok=True)
+        numbered = [{**task, "register": f"task_{number}", "ignore_errors": True} for number, task in enumerate(tasks)]
+        names = ", ".join(f"task_{number}" for number in range(len(tasks)))
+        write = {
+            "ansible.builtin.copy": {"content": "{{ [" + names + "] | to_json }}", "dest": str(results), "mode": "0600"},
+            "check_mode": False,
+            "diff": False,
+        }
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [*numbered, write]}
+        play["vars"] = {"ansible_python_interpreter": sys.executable}
+        (tmp_path / "play.yml").write_text(json.dumps([play]))
+        (tmp_path / "variables.json").write_text(json.dumps(variables or {}))
+        (tmp_path / "variables.json").chmod(0o600)
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "true",
+        }
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), str(tmp_path / "play.yml")]
+        command += ["-e", f"@{tmp_path / 'variables.json'}", *arguments]
+        run.process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert results.exists(), run.process.stdout + run.process.stderr
+        return json.loads(results.read_text())
+
+    return run
