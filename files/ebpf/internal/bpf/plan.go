@@ -38,7 +38,7 @@ type Coverage struct {
 	Tried []Attempt
 }
 
-var errNotWanted = "not among the configured events"
+const notWanted = "not among the configured events"
 
 // attached is a hook at work.
 type attached struct {
@@ -74,7 +74,7 @@ func (s *Sensor) cover(hook hook, wanted map[event.Type]bool, coverage Coverage)
 		one := coverage
 		one.Event = kind
 		if !wanted[kind] {
-			one = Coverage{Event: kind, Tried: []Attempt{{Hook: hook.tracepoint, Why: errNotWanted}}}
+			one = Coverage{Event: kind, Tried: []Attempt{{Hook: hook.tracepoint, Why: notWanted}}}
 		}
 		s.coverage = append(s.coverage, one)
 	}
@@ -93,7 +93,7 @@ func (s *Sensor) attachVariant(hook hook, variant Variant, wanted map[event.Type
 		return attached{}, err
 	}
 	reduce(spec, hook.program)
-	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: s.shared(spec)})
+	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: s.shared(spec), Cache: s.types})
 	if err != nil {
 		return attached{}, err
 	}
@@ -139,11 +139,12 @@ func reduce(spec *ebpf.CollectionSpec, program string) {
 	}
 }
 
-// shared are the maps of the sensor that the spec uses too.
+// shared are the maps of the sensor that the spec uses too, with their size.
 func (s *Sensor) shared(spec *ebpf.CollectionSpec) map[string]*ebpf.Map {
 	maps := make(map[string]*ebpf.Map)
 	for name, shared := range map[string]*ebpf.Map{ringMap: s.ring, countsMap: s.counts} {
-		if _, ok := spec.Maps[name]; ok {
+		if its, ok := spec.Maps[name]; ok {
+			its.MaxEntries = shared.MaxEntries()
 			maps[name] = shared
 		}
 	}

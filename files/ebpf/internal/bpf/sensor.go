@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/ringbuf"
 
 	"nanoagent.io/collector/internal/event"
@@ -34,6 +35,7 @@ type Sensor struct {
 	attached []attached
 	coverage []Coverage
 	failures []error
+	types    *btf.Cache
 }
 
 // Count is what the kernel side tried to hand over, and what found no room.
@@ -49,7 +51,9 @@ func Open(options Options) (*Sensor, error) {
 	if err := checkKernel(); err != nil {
 		return nil, err
 	}
-	sensor := &Sensor{}
+	sensor := &Sensor{types: btf.NewCache()}
+	// What is known of the kernel's types takes memory and is not needed again.
+	defer func() { sensor.types = nil }()
 	if err := sensor.open(options); err != nil {
 		sensor.Close()
 		return nil, err
@@ -85,7 +89,7 @@ func (s *Sensor) open(options Options) error {
 		}
 	}
 	if !s.sees("on_exec") {
-		return explain("attach to process starts", errors.Join(s.failures...))
+		return explain("see processes start", s.failures[0])
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,7 +29,12 @@ func Get(ctx context.Context, socket, path string, query url.Values) (status int
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return 0, nil, fmt.Errorf("no collector answers on %s: %w", socket, err)
+		// The error's own text has a URL in it that is none of the user's.
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		return 0, nil, fmt.Errorf("no collector answers on its socket: %w", err)
 	}
 	defer response.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(response.Body, longestAnswer))
