@@ -601,15 +601,17 @@ class Registry:
 
     def _retry(self, attempt: Callable):
         """Do something until it succeeds or the attempts are used up, with growing pauses or those asked for."""
-        for number in range(1, self._attempts + 1):
+        tried = 0
+        while True:
             try:
                 return attempt()
             except Transient as transient:
-                if number == self._attempts:
+                tried += 1
+                if tried == self._attempts:
                     failure = transient.failure
-                    what = f"{failure.what} (tried {number} times)"
+                    what = f"{failure.what} (tried {tried} times)"
                     raise RegistryFailure(what, failure.next_step, failure.status, failure.code) from None
-                self._sleep(transient.pause if transient.pause is not None else min(0.25 * 2**number, LONGEST_PAUSE))
+                self._sleep(transient.pause if transient.pause is not None else min(0.25 * 2**tried, LONGEST_PAUSE))
 
     def _attempt(self, call: Call, allowed: tuple) -> Answer:
         """Send a request once, logging in when the registry asks for it.

@@ -50,9 +50,8 @@ def run_module(capsys):
     """Run a module's main() as Ansible would: run_module(main, {"option": ...}, check_mode=True) gives its result."""
 
     def run(main, arguments: dict, check_mode: bool = False, diff: bool = False) -> dict:
-        with patch_module_args({**arguments, "_ansible_check_mode": check_mode, "_ansible_diff": diff}):
-            with pytest.raises(SystemExit):
-                main()
+        with patch_module_args({**arguments, "_ansible_check_mode": check_mode, "_ansible_diff": diff}), pytest.raises(SystemExit):
+            main()
         return json.loads(capsys.readouterr().out)
 
     return run

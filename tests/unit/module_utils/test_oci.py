@@ -228,7 +228,7 @@ def test_archive_is_a_whole_layout(image):
         "io.containerd.image.name": "registry.example/collector:1",
         "org.opencontainers.image.ref.name": "1",
     }
-    assert {name: data for name, data in files.items()} == {"blobs/" + blob["digest"].replace(":", "/"): blob["data"] for blob in oci.image_blobs(image)}
+    assert files == {"blobs/" + blob["digest"].replace(":", "/"): blob["data"] for blob in oci.image_blobs(image)}
 
 
 def test_archive_without_a_name_has_no_annotations(image):
