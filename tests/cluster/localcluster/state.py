@@ -113,14 +113,23 @@ class Folder:
             os.close(descriptor)
 
     def _lock(self) -> int:
+        # Another command may remove the folder at any moment until we hold it.
         while True:
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except (FileExistsError, FileNotFoundError):
+                continue
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # Another command may have removed the folder while we waited for it.
-            if self.path.exists() and os.path.samestat(os.fstat(descriptor), self.path.stat()):
+            if self._is(descriptor):
                 return descriptor
             os.close(descriptor)
+
+    def _is(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
 
 
 @contextmanager
