@@ -211,6 +211,7 @@ func (p *Pipeline) sort(record []byte, e *event.Event) {
 		balance.Self++
 		return
 	}
+	p.lookUp(place)
 	p.remember(e, place)
 	switch {
 	case !p.events[e.Type]:

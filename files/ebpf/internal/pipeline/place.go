@@ -70,19 +70,29 @@ func (p *Pipeline) newPlace(e *event.Event) *place {
 	}
 }
 
-// waits decides whether an event has to wait for the names of its place.
-func (p *Pipeline) waits(place *place) bool {
-	if len(place.held) > 0 {
-		return true
+// lookUp finds the names of a place that has none, unless that was tried of late.
+func (p *Pipeline) lookUp(place *place) {
+	if place == nil || place.named() || !p.podLogs {
+		return
 	}
-	if place.complete || place.PodUID == "" || !p.podLogs {
-		return false
-	}
-	young := p.now.Sub(place.firstSeen) < holdFor
+	young := p.young(place)
 	if young || !p.now.Before(place.retryAt) {
 		p.resolve(place, young)
 	}
-	return young && !place.complete
+}
+
+// waits decides whether an event has to wait for the names of its place.
+func (p *Pipeline) waits(place *place) bool {
+	return len(place.held) > 0 || p.podLogs && p.young(place) && !place.named()
+}
+
+// named reports whether there is nothing more to find out about a place.
+func (p *place) named() bool {
+	return p.complete || p.PodUID == ""
+}
+
+func (p *Pipeline) young(place *place) bool {
+	return p.now.Sub(place.firstSeen) < holdFor
 }
 
 func (p *Pipeline) resolve(place *place, young bool) {
@@ -113,7 +123,7 @@ func (p *Pipeline) releaseReady() {
 	still := p.waiting[:0]
 	for _, place := range p.waiting {
 		p.resolve(place, true)
-		if place.complete || p.now.Sub(place.firstSeen) >= holdFor {
+		if place.complete || !p.young(place) {
 			p.release(place)
 		} else {
 			still = append(still, place)
