@@ -105,11 +105,12 @@ def _container_cause(container):
         return _cause(reason, message, "correct what the message names", True)
     ended = (container.get("lastState") or {}).get("terminated") or state.get("terminated") or {}
     if ended and not container.get("ready") and (reason == "CrashLoopBackOff" or container.get("restartCount", 0) >= 1 or "terminated" in state):
-        code = ended.get("exitCode")
-        detail = f"the container {container.get('name')} ends with exit code {code} ({ended.get('reason') or 'no reason'}), restarts: {container.get('restartCount', 0)}"
+        restarts = container.get("restartCount", 0)
+        how = f"exit code {ended.get('exitCode')} ({ended.get('reason') or 'no reason'}), restarts: {restarts}"
+        detail = f"the container {container.get('name')} ends with {how}"
         if ended.get("reason") == "OOMKilled":
-            return _cause("OOMKilled", detail, "raise resources.limits.memory", container.get("restartCount", 0) >= 2)
-        final = reason == "CrashLoopBackOff" or container.get("restartCount", 0) >= 2
+            return _cause("OOMKilled", detail, "raise resources.limits.memory", restarts >= 2)
+        final = reason == "CrashLoopBackOff" or restarts >= 2
         return _cause("CrashLoopBackOff" if final else "Crashed", detail, "read the log's last lines", final)
     return None
 

@@ -5,8 +5,16 @@
 
 from __future__ import annotations
 
-import yaml
+import traceback
+
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
+
+try:
+    import yaml
+
+    YAML_IMPORT_ERROR = None
+except ImportError:
+    YAML_IMPORT_ERROR = traceback.format_exc()
 
 
 def rendered(options: dict) -> dict:

@@ -35,7 +35,7 @@ options:
   state:
     description:
       - V(present) installs or repairs, V(absent) removes what this collection installed, V(rendered) returns the
-        manifests and talks to no cluster.
+        manifests and talks to no cluster; Secrets are left out of them.
     type: str
     choices: [present, absent, rendered]
     default: present
@@ -267,7 +267,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import agent
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
+from ansible_collections.nanoagent.k8s.plugins.module_utils.render import YAML_IMPORT_ERROR, rendered
 
 
 def argument_spec():
@@ -333,6 +333,8 @@ def main():
     )
     try:
         if module.params["state"] == "rendered":
+            if YAML_IMPORT_ERROR:
+                module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
             module.exit_json(**rendered(module.params))
         if KUBERNETES_IMPORT_ERROR:
             module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)

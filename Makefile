@@ -1,0 +1,72 @@
+# Everything a user or developer of the collection runs; `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+COLLECTIONS := .build/collections
+LINK := $(COLLECTIONS)/ansible_collections/nanoagent/k8s
+EBPF := files/ebpf
+BINARIES := $(EBPF)/bin/collector-linux-amd64 $(EBPF)/bin/collector-linux-arm64
+EBPF_SOURCES := $(shell find $(EBPF) -name '*.go' -o -name '*.o' -o -name 'go.*' | grep -v /bin/)
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(COLLECTIONS)
+export ANSIBLE_LOCALHOST_WARNING := false
+export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
+
+.PHONY: help demo test unit integration molecule lint sanity collector bpf build cluster-up cluster-down bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready $(LINK) $(BINARIES) ## install on a local three-node Kubernetes (or on KUBECONFIG= with REGISTRY=) and show what the agent sees
+	@$(PYTHON) tests/demo
+
+test: lint unit integration ## all tests: linters, unit tests, tests on a real cluster
+
+unit: $(VENV)/ready $(LINK) ## unit tests of the collection: offline, seconds
+	@$(PYTHON) -m pytest -q -n 2 tests/unit
+
+integration: $(VENV)/ready $(LINK) $(BINARIES) cluster-up ## tests on the local cluster, the collector's own tests, the molecule scenario
+	@tests/tools/integration.sh
+
+molecule: $(VENV)/ready $(LINK) $(BINARIES) ## the molecule scenario `default`
+	@cd extensions && $(CURDIR)/$(VENV)/bin/molecule test
+
+lint: $(VENV)/ready $(LINK) ## ruff, ansible-lint (production), documentation, changelog, go vet, clang
+	@tests/tools/lint.sh
+
+sanity: $(VENV)/ready ## ansible-test sanity, in a virtual environment, without ignore files
+	@tests/tools/sanity.sh
+
+collector: $(BINARIES) ## the collector's binaries for amd64 and arm64
+
+$(BINARIES) &: $(EBPF_SOURCES) | $(VENV)/ready
+	@echo "Building the collector for amd64 and arm64 ..."
+	@$(MAKE) --no-print-directory -C $(EBPF) build GO="$$($(PYTHON) tests/tools/find_go.py)"
+
+bpf: ## the collector's eBPF objects, with clang 14
+	@$(MAKE) --no-print-directory -C $(EBPF) bpf
+
+build: $(VENV)/ready $(BINARIES) ## the collection's archive for ansible-galaxy collection install
+	@$(VENV)/bin/ansible-galaxy collection build --force --output-path .build
+
+cluster-up: $(VENV)/ready ## start the local Kubernetes, unless KUBECONFIG and REGISTRY name another
+	@[ -n "$$KUBECONFIG" ] && [ -n "$$REGISTRY" ] || $(PYTHON) tests/cluster up
+
+cluster-down: $(VENV)/ready ## stop the local Kubernetes and leave nothing behind
+	@$(PYTHON) tests/cluster down
+
+bench: $(VENV)/ready $(LINK) $(BINARIES) cluster-up ## measure against peers
+	@for what in install image collector; do $(PYTHON) tests/bench $$what || exit 1; done
+
+clean: ## remove what was built; stops the local Kubernetes first
+	@[ ! -x $(PYTHON) ] || $(PYTHON) tests/cluster down
+	@rm -rf .build $(EBPF)/bin tests/output .ansible
+	@rm -rf $(VENV)
+
+$(VENV)/ready: tests/requirements.txt requirements.txt
+	@tests/tools/venv.sh $(VENV)
+
+$(LINK):
+	@mkdir -p $(dir $@) && ln -sfn ../../../.. $@
