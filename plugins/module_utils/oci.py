@@ -302,9 +302,15 @@ def _platform(architecture: str, program: dict, labels: dict) -> dict:
 
 
 def image_labels(labels: dict | None) -> dict:
-    """The default labels with the user's added or replacing them; an empty value takes a default label away."""
-    merged = {**DEFAULT_LABELS, **{str(name): str(value) for name, value in (labels or {}).items()}}
-    return {name: value for name, value in merged.items() if value}
+    """The default labels with the user's added or replacing them; an empty value takes a default label away.
+
+    :raises Failure: a value is a list or a dict
+    """
+    merged = {**DEFAULT_LABELS, **(labels or {})}
+    for name, value in merged.items():
+        if isinstance(value, (dict, list)):
+            raise Failure(f"label {name} is no text", "give each label one text as its value")
+    return {str(name): str(value) for name, value in merged.items() if value not in ("", None)}
 
 
 def build_image(programs: dict, labels: dict | None = None) -> dict:
@@ -386,7 +392,7 @@ def file_digest(path: str) -> str | None:
 
 def check_folder(path: str) -> None:
     """Refuse a path whose folder does not exist, before any work is done for it."""
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise Failure(f"archive {path} cannot be written, the folder {folder} does not exist", "create it first")
 
@@ -396,7 +402,9 @@ def write_atomically(path: str, data: bytes) -> None:
 
     :raises Failure: the folder cannot be written to, or is full
     """
-    folder, name = os.path.split(os.path.abspath(path))
+    # A link stays one: what it points to is replaced.
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
@@ -406,7 +414,7 @@ def write_atomically(path: str, data: bytes) -> None:
             os.fsync(file.fileno())
             # mkstemp makes files private; an archive is as public as the image in it.
             os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)

@@ -119,7 +119,9 @@ def parse_reference(text: str) -> Reference:
         raise Failure("image name begins with a URL scheme", _NAME_SHAPE)
     rest, at_sign, digest = text.partition("@")
     if at_sign and not _DIGEST.fullmatch(digest):
-        raise Failure(f"image name {rest!r} has something after '@' that is no digest (sha256: and 64 hex digits)", _NAME_SHAPE)
+        # In user:password@host/repository it is the password that stands before the sign.
+        shown = f" {rest!r}" if "/" in rest and "/" not in digest else ""
+        raise Failure(f"image name{shown} has something after '@' that is no digest (sha256: and 64 hex digits)", _NAME_SHAPE)
     first, slash, remainder = rest.partition("/")
     if slash and _is_host(first):
         host, path = first, remainder
@@ -582,10 +584,13 @@ class Registry:
         location = answer.headers.get("Location")
         if not location:
             raise self._failure(call, "the registry did not say where to send it (no Location)", "is this address a registry?")
-        parts = urlsplit(urljoin(call.url, location))
-        if parts.netloc == urlsplit(self._base).netloc:
-            parts = parts._replace(scheme=self._scheme)
-        return urlunsplit(parts)
+        try:
+            url = urljoin(call.url, location)
+            if self._is_ours(url):
+                return urlunsplit(urlsplit(url)._replace(scheme=self._scheme))
+            return url
+        except ValueError:
+            raise self._failure(call, "the registry named a malformed address to send it to (Location)", "look at the registry's log") from None
 
     # -- requests
 
@@ -699,7 +704,11 @@ class Registry:
 
     def _is_ours(self, url: str) -> bool:
         """Whether a URL is the registry itself; storage that it sends us on to must not see credentials."""
-        return urlsplit(url).netloc == urlsplit(self._base).netloc
+        return self._address(url) == self._address(self._base)
+
+    def _address(self, url: str) -> tuple:
+        parts = urlsplit(url)
+        return parts.hostname, parts.port or (80 if self._scheme == "http" else 443)
 
     def _authorization(self, call: Call) -> str | None:
         if self._challenge is None or not self._is_ours(call.url):

@@ -118,6 +118,13 @@ def test_labels_are_added_replaced_and_removed():
     assert "org.opencontainers.image.licenses" in labels
 
 
+def test_labels_are_texts():
+    labels = oci.image_labels({"number": 0, "nothing": None})
+    assert labels["number"] == "0" and "nothing" not in labels
+    with pytest.raises(Failure, match="label team is no text"):
+        oci.image_labels({"team": ["a"]})
+
+
 def test_index_carries_only_labels_of_the_oci_namespace():
     built = oci.build_image({"amd64": program("amd64")}, {"team": "security", "org.opencontainers.image.version": 1})
     annotations = json.loads(built["index"]["data"])["annotations"]
@@ -243,6 +250,13 @@ def test_write_is_atomic_and_public(tmp_path):
     assert path.read_bytes() == b"two"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert os.listdir(tmp_path) == ["archive.tar"]
+
+
+def test_write_through_a_link(tmp_path):
+    (tmp_path / "link").symlink_to("target")
+    oci.write_atomically(str(tmp_path / "link"), b"one")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"one"
 
 
 def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -113,6 +113,12 @@ def test_malformed_names(text, says):
     assert "\n" not in failure.value.message
 
 
+def test_password_in_a_name_is_not_repeated():
+    with pytest.raises(Failure) as failure:
+        registry.parse_reference("alice:pa55-word@reg.example/app:1")
+    assert "pa55-word" not in failure.value.message
+
+
 def test_name_parts_come_back_together():
     text = f"reg.example.com:5000/team/app:1.0@{DIGEST}"
     assert str(registry.parse_reference(text)) == text
@@ -489,6 +495,32 @@ def test_endless_answer(fake, monkeypatch):
     fake.fail("GET", "", status=200, body=b"x" * 2000)
     with pytest.raises(RegistryFailure, match="larger than"):
         client(fake).get_manifest("a", "1")
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example", "[::1::2]"])
+def test_impossible_hosts(host):
+    check_transport(host, "HEAD manifest 1", plain_http=True)
+
+
+def test_malformed_location(fake):
+    fake.fail("POST", "", status=202, headers={"Location": "http://host:port/upload"})
+    with pytest.raises(RegistryFailure, match="malformed address"):
+        client(fake).upload_blob("a", registry.bytes_source(b"x"))
+
+
+@pytest.mark.parametrize(
+    "location, expected",
+    [
+        ("/v2/a/blobs/uploads/1?s=2", "https://reg.example/v2/a/blobs/uploads/1?s=2"),
+        ("http://reg.example/v2/a", "https://reg.example/v2/a"),
+        ("https://REG.example:443/v2/a", "https://REG.example:443/v2/a"),
+        ("https://storage.example/x", "https://storage.example/x"),
+    ],
+)
+def test_where_an_upload_goes_on(location, expected):
+    call = registry.Call("POST", "https://reg.example/v2/a/blobs/uploads/", "a", "blob")
+    answer = registry.Answer(202, {"Location": location}, b"")
+    assert Registry("reg.example")._location(call, answer) == expected
 
 
 def test_answer_that_is_no_registry(fake):
