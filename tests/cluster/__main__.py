@@ -5,6 +5,9 @@
 
 import sys
 
-from localcluster.cli import main
+try:
+    from localcluster.cli import main
+except ModuleNotFoundError as missing:
+    sys.exit(f"tests/cluster: this Python has no {missing.name}; use one that ansible-core is installed in ({sys.executable})")
 
 sys.exit(main(sys.argv[1:]))

@@ -54,6 +54,11 @@ class AddressPlan:
         """The cluster address of the service `kubernetes`."""
         return self.services[1]
 
+    @property
+    def dns_service(self) -> IPv4Address:
+        """The cluster address of the service that a DNS server would be behind."""
+        return self.services[10]
+
     def node(self, index: int) -> IPv4Address:
         """The address of a node; the control-plane node has index 0."""
         return self.machines[10 + index]

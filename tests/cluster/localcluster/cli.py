@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import sys
 from typing import Sequence
 
@@ -50,6 +51,8 @@ def environment(parts: Parts) -> dict[str, str]:
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     options = parser().parse_args(arguments)
+    # Where root's own commands are; some ways to become root leave them out.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
     try:
         return _run(options)
     except (StepFailed, OSError, http.client.HTTPException) as failure:

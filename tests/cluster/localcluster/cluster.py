@@ -169,6 +169,7 @@ def _ensure(folder: Folder, facts: Facts, kwok: Path | None, progress: Progress)
 
     def controllers() -> None:
         with progress.step("controllers ready"):
+            controlplane.create_dns_service(parts)
             controlplane.wait_for_controllers(parts)
 
     together(controllers, *(lambda each=each: node_ready(each) for each in nodes))

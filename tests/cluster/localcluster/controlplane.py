@@ -127,6 +127,26 @@ def start_controllers(parts: Parts) -> None:
     parts.start("kube-scheduler", *scheduler_command(parts))
 
 
+def dns_service(address: str) -> dict:
+    """The service that pods ask for names. Nothing is behind it, so that questions are refused at once; a test may put a server there."""
+    label = {"k8s-app": "kube-dns"}
+    ports = [{"name": f"dns-{protocol.lower()}", "port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": label},
+        "spec": {"clusterIP": address, "selector": label, "ports": ports},
+    }
+
+
+def create_dns_service(parts: Parts) -> None:
+    """Make the service that pods ask for names, unless it is there."""
+    path = "/api/v1/namespaces/kube-system/services"
+    api = parts.api()
+    if not api.exists(f"{path}/kube-dns"):
+        api.request("POST", path, dns_service(str(parts.plan.dns_service)))
+
+
 def wait_for_controllers(parts: Parts) -> None:
     """Wait until the controllers do their work: pods can be made once the default service account is there."""
     api = parts.api()

@@ -154,8 +154,8 @@ class Node:
         user = f"kubelet-{self.name}"
         write_atomically(folder / "kubelet.kubeconfig", kubeconfig(parts.folder.pki, user, parts.facts.name, parts.server), 0o600)
         write_atomically(folder / "kubelet.yaml", yaml.safe_dump(kubelet_configuration(
-            parts.facts.kubernetes, str(parts.plan.node(self._index)), parts.cgroups.pods(self.name), folder, parts.folder.pki, user,
-            self._index == 0), sort_keys=False))
+            parts.facts.kubernetes, str(parts.plan.node(self._index)), str(parts.plan.dns_service), parts.cgroups.pods(self.name), folder,
+            parts.folder.pki, user, self._index == 0), sort_keys=False))
         write_atomically(folder / "kube-proxy.yaml", yaml.safe_dump(proxy_configuration(
             parts.folder.pki / "kube-proxy.kubeconfig", str(parts.plan.node(self._index))), sort_keys=False))
         write_atomically(folder / "cni" / "10-pods.conflist", json.dumps(cni_configuration(str(parts.plan.pods(self._index))), indent=2))
@@ -182,7 +182,7 @@ def mount_script(folder: Path) -> str:
     return "\n".join([*lines, "mount --make-rshared /", "touch /run/node-ready"])
 
 
-def kubelet_configuration(minor: str, address: str, cgroup_root: str, folder: Path, pki: Path, user: str, control_plane: bool) -> dict:
+def kubelet_configuration(minor: str, address: str, dns: str, cgroup_root: str, folder: Path, pki: Path, user: str, control_plane: bool) -> dict:
     """The kubelet's configuration file."""
     content = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -201,6 +201,8 @@ def kubelet_configuration(minor: str, address: str, cgroup_root: str, folder: Pa
         "cgroupRoot": cgroup_root,
         "failSwapOn": False,
         "resolvConf": "",
+        "clusterDomain": "cluster.local",
+        "clusterDNS": [dns],
         "volumePluginDir": str(folder / "volume-plugins"),
         # The disk belongs to the machine: a node neither measures it nor evicts because others fill it.
         "localStorageCapacityIsolation": False,

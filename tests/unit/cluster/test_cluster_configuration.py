@@ -25,7 +25,8 @@ def fixture_parts(tmp_path, monkeypatch):
 
 def kubelet(minor="1.36", control_plane=False):
     """A kubelet's configuration."""
-    return node.kubelet_configuration(minor, "198.18.0.11", "/nanoagent-test/worker1", Path("/node"), Path("/pki"), "kubelet-worker1", control_plane)
+    return node.kubelet_configuration(
+        minor, "198.18.0.11", "198.18.1.10", "/nanoagent-test/worker1", Path("/node"), Path("/pki"), "kubelet-worker1", control_plane)
 
 
 def test_kubelet():
