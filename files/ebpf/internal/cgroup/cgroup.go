@@ -16,7 +16,9 @@ type Place struct {
 // kubelet knows only the outer. Elsewhere the innermost counts.
 func Parse(path string) Place {
 	var place Place
-	for name := range strings.SplitSeq(path, "/") {
+	// A runtime that was set up for systemd but does not use it joins slice,
+	// prefix and id by colons.
+	for name := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == ':' }) {
 		if uid, ok := podUID(name); ok {
 			place = Place{PodUID: uid}
 		} else if id, ok := containerID(name); ok && (place.PodUID == "" || place.Container == "") {
@@ -65,7 +67,7 @@ func containerID(name string) (string, bool) {
 		return "", false
 	}
 	prefix, id := name[:len(name)-containerIDLength], name[len(name)-containerIDLength:]
-	if prefix != "" && !strings.HasSuffix(prefix, "-") && !strings.HasSuffix(prefix, ":") {
+	if prefix != "" && !strings.HasSuffix(prefix, "-") {
 		return "", false
 	}
 	for _, c := range []byte(id) {

@@ -8,7 +8,6 @@ type Map[K comparable, V any] struct {
 	limit   int
 	order   *list.List
 	entries map[K]*list.Element
-	evicted func(K, V)
 }
 
 type entry[K comparable, V any] struct {
@@ -16,10 +15,9 @@ type entry[K comparable, V any] struct {
 	value V
 }
 
-// New makes an empty map. Evicted, when not nil, is called with each entry
-// that has to make room.
-func New[K comparable, V any](limit int, evicted func(K, V)) *Map[K, V] {
-	return &Map[K, V]{limit: limit, order: list.New(), entries: make(map[K]*list.Element), evicted: evicted}
+// New makes an empty map.
+func New[K comparable, V any](limit int) *Map[K, V] {
+	return &Map[K, V]{limit: limit, order: list.New(), entries: make(map[K]*list.Element)}
 }
 
 // Get finds a value and marks it as used.
@@ -41,11 +39,7 @@ func (m *Map[K, V]) Put(key K, value V) {
 	}
 	if m.order.Len() >= m.limit {
 		oldest := m.order.Back()
-		gone := m.order.Remove(oldest).(*entry[K, V])
-		delete(m.entries, gone.key)
-		if m.evicted != nil {
-			m.evicted(gone.key, gone.value)
-		}
+		delete(m.entries, m.order.Remove(oldest).(*entry[K, V]).key)
 	}
 	m.entries[key] = m.order.PushFront(&entry[K, V]{key, value})
 }

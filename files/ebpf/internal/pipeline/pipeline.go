@@ -103,11 +103,11 @@ func New(parts Parts) *Pipeline {
 		proofs:    parts.Proofs,
 		events:    parts.Events,
 		nonce:     parts.Nonce,
-		places:    lru.New[string, *place](maxPlaces, nil),
+		places:    lru.New[string, *place](maxPlaces),
 		unwritten: make(map[string]uint64),
 		toldMiss:  make(map[string]uint64),
 	}
-	p.self.own = lru.New[process, bool](maxOwn, nil)
+	p.self.own = lru.New[process, bool](maxOwn)
 	return p
 }
 
