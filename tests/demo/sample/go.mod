@@ -1,0 +1,3 @@
+module nanoagent.io/demo/shop
+
+go 1.25.0
