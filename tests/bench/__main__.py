@@ -1,0 +1,10 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entry point of `python3 tests/bench`."""
+
+import sys
+
+from benchmark.cli import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collector's image in a registry, through the project's own module."""
+
+from __future__ import annotations
+
+from benchmark.surroundings import binaries, import_collection, options_of
+
+REPOSITORY = "nanoagent/collector"
+
+
+def image_options(**given) -> dict:
+    """Options of the module collector_image for a plain registry."""
+    import_collection()
+    from ansible_collections.nanoagent.k8s.plugins.modules.collector_image import argument_spec
+
+    return options_of(argument_spec(), **({"binaries": binaries(), "plain_http": True} | given))
+
+
+def build_and_push(**given) -> dict:
+    """The module's result, from this process: the engine without Ansible."""
+    options = image_options(**given)
+    from ansible_collections.nanoagent.k8s.plugins.module_utils import collector_image
+
+    return collector_image.run(options, check_mode=False)

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`install`: how long it takes to put the agent on a cluster, and to find out that it is there already."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmark.audit import AuditLog, count_requests
+from benchmark.images import REPOSITORY, build_and_push
+from benchmark.kubernetes import NAME, Kubectl, disturbances
+from benchmark.manifests import chart, kubernetes_core_playbook, manifest_file, rendered
+from benchmark.peers import ANSIBLE, HELM, go_command, kubernetes_core, say
+from benchmark.process import measured
+from benchmark.record import Ratio, Record
+from benchmark.surroundings import ansible_environment, cluster, playbook_command
+
+USER_AGENT = "nanoagent.k8s/"
+UNITS = {"wall": "s", "cpu": "s", "reads": "requests", "writes": "requests", "disturbed": "pods"}
+
+EMPTY = "empty playbook"
+OURS, AGAIN, OURS_NO_WAIT = "ours: install", "ours: second run", "ours: install, no wait"
+HELM_WAIT, HELM_WAIT_AGAIN = "helm: install --wait", "helm: upgrade --wait"
+HELM_NO_WAIT, HELM_NO_WAIT_AGAIN = "helm: install", "helm: upgrade"
+KUBECTL, KUBECTL_NO_WAIT, KUBECTL_AGAIN = "kubectl: apply, rollout status", "kubectl: apply", "kubectl: second apply"
+CORE, CORE_AGAIN = "kubernetes.core: install", "kubernetes.core: second run"
+
+RATIOS = [
+    Ratio("ours: install / empty playbook", OURS, EMPTY),
+    Ratio("ours: second run / empty playbook", AGAIN, EMPTY),
+    Ratio("ours: second run / empty playbook", AGAIN, EMPTY, "cpu"),
+    Ratio("ours: install / helm: install --wait", OURS, HELM_WAIT),
+    Ratio("ours: second run / helm: upgrade --wait", AGAIN, HELM_WAIT_AGAIN),
+    Ratio("ours: install, no wait / helm: install", OURS_NO_WAIT, HELM_NO_WAIT),
+    Ratio("ours: install / kubectl: apply, rollout status", OURS, KUBECTL),
+    Ratio("ours: install, no wait / kubectl: apply", OURS_NO_WAIT, KUBECTL_NO_WAIT),
+    Ratio("ours: second run / kubectl: second apply", AGAIN, KUBECTL_AGAIN),
+    Ratio("kubernetes.core: install / ours: install", CORE, OURS),
+    Ratio("kubernetes.core: second run / ours: second run", CORE_AGAIN, AGAIN),
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this benchmark alone."""
+    parser.add_argument("--with-kubernetes-core", action="store_true", help="also measure kubernetes.core, which takes 770 MB in the cache folder")
+
+
+def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio]]:
+    """Measure all arms one after the other, round by round."""
+    lab = Lab(folder)
+    arms: dict[str, Callable[[], None]] = {"empty": lab.empty, "ours": lab.ours, "ours-no-wait": lab.ours_no_wait}
+    arms |= _helm_arms(lab) | _kubectl_arms(lab)
+    if arguments.with_kubernetes_core:
+        arms |= _kubernetes_core_arm(lab)
+    lab.warm_up()
+    for number in range(arguments.rounds):
+        for name, arm in arms.items():
+            say(f"round {number + 1} of {arguments.rounds}: {name}")
+            arm()
+    return lab.record, RATIOS
+
+
+class Lab:
+    """The cluster, the image, and the arms that run the collection itself; every arm has a namespace of its own."""
+
+    def __init__(self, folder: Path):
+        surroundings = cluster()
+        self.record = Record(UNITS)
+        self.folder = folder
+        self.kubectl = Kubectl(surroundings["KUBECONFIG"], surroundings.get("KUBE_BINARY"))
+        self.environment = ansible_environment(folder, surroundings["KUBECONFIG"])
+        self.image = build_and_push(name=f"{surroundings['REGISTRY']}/{REPOSITORY}:bench")["image"]
+        self._audit_log = surroundings.get("AUDIT_LOG")
+        self._empty_playbook = folder / "empty.json"
+        self._empty_playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": []}]))
+        self.record.facts.append(f"Kubernetes {self.kubectl.version()}, {len(self.kubectl.run('get', 'nodes', '-o', 'name').split())} nodes")
+        if not self._audit_log:
+            self.record.facts.append("no audit log is known (AUDIT_LOG), so requests are not counted")
+
+    @contextmanager
+    def namespace(self, arm: str) -> Iterator[str]:
+        """The name of a namespace that does not exist yet, and is gone afterwards."""
+        name = f"bench-{os.getpid()}-{arm}"
+        try:
+            yield name
+        finally:
+            self.kubectl.remove(name)
+
+    def timed(self, arm: str, command: list[str]) -> None:
+        """Measure a command as one round of an arm."""
+        self.record.add(arm, measured(command, self.environment, str(self.folder)).figures())
+
+    def warm_up(self) -> None:
+        """What only the first run on a machine does, filling caches and pulling the image, is no one's time."""
+        say("warming up")
+        with self.namespace("warm-up") as namespace:
+            measured(self._install(namespace), self.environment, str(self.folder))
+
+    def empty(self) -> None:
+        """Ansible itself: a play without tasks."""
+        self.timed(EMPTY, playbook_command(str(self._empty_playbook)))
+
+    def ours(self) -> None:
+        """The playbook install, on a cluster without and then with the agent."""
+        with self.namespace("ours") as namespace:
+            self.timed(OURS, self._install(namespace))
+            before = self.kubectl.pods(namespace)
+            self.timed(AGAIN, self._install(namespace))
+            self._count(namespace)
+            self.record.add(AGAIN, {"disturbed": disturbances(before, self.kubectl.pods(namespace))})
+
+    def ours_no_wait(self) -> None:
+        """The playbook install, that ends with the last write."""
+        with self.namespace("ours-no-wait") as namespace:
+            self.timed(OURS_NO_WAIT, self._install(namespace, "-e", "agent_wait=false"))
+
+    def _install(self, namespace: str, *arguments: str) -> list[str]:
+        variables = {"agent_image": self.image, "agent_namespace": namespace, "agent_name": NAME}
+        return playbook_command("nanoagent.k8s.install", "-e", json.dumps(variables), *arguments)
+
+    def _count(self, namespace: str) -> None:
+        """One more run, not timed, whose requests bear a name of their own: others may use the collection on this cluster too."""
+        if not self._audit_log:
+            return
+        log = AuditLog(Path(self._audit_log))
+        mark = {"K8S_AUTH_IMPERSONATE_USER": namespace, "K8S_AUTH_IMPERSONATE_GROUPS": "system:masters"}
+        measured(self._install(namespace), self.environment | mark, str(self.folder))
+        requests = count_requests(log.lines(), USER_AGENT, namespace)
+        self.record.add(AGAIN, {"reads": requests["read"], "writes": requests["write"]})
+
+
+def _helm_arms(lab: Lab) -> dict[str, Callable[[], None]]:
+    helm = str(go_command(HELM))
+    lab.record.facts.append(f"helm {HELM.rpartition('@')[2]} with a chart made of the collection's own manifests")
+
+    def arm(name: str, first: str, second: str, *wait: str) -> None:
+        with lab.namespace(name) as namespace:
+            path = str(chart(lab.folder / namespace, rendered(namespace, lab.image, create_namespace=False)))
+            lab.timed(first, [helm, "install", NAME, path, "--namespace", namespace, "--create-namespace", *wait])
+            lab.timed(second, [helm, "upgrade", NAME, path, "--namespace", namespace, *wait])
+
+    return {
+        "helm-wait": lambda: arm("helm-wait", HELM_WAIT, HELM_WAIT_AGAIN, "--wait"),
+        "helm": lambda: arm("helm", HELM_NO_WAIT, HELM_NO_WAIT_AGAIN),
+    }
+
+
+def _kubectl_arms(lab: Lab) -> dict[str, Callable[[], None]]:
+    def command(namespace: str, wait: bool) -> list[str]:
+        path = manifest_file(lab.folder, rendered(namespace, lab.image, create_namespace=True))
+        apply = shlex.join([*lab.kubectl.command, "apply", "--server-side", "-f", str(path)])
+        status = shlex.join([*lab.kubectl.command, "rollout", "status", f"daemonset/{NAME}", "-n", namespace])
+        return ["sh", "-c", f"{apply} && {status}" if wait else apply]
+
+    def waiting() -> None:
+        with lab.namespace("kubectl-wait") as namespace:
+            lab.timed(KUBECTL, command(namespace, wait=True))
+            lab.timed(KUBECTL_AGAIN, command(namespace, wait=False))
+
+    def not_waiting() -> None:
+        with lab.namespace("kubectl") as namespace:
+            lab.timed(KUBECTL_NO_WAIT, command(namespace, wait=False))
+
+    return {"kubectl-wait": waiting, "kubectl": not_waiting}
+
+
+def _kubernetes_core_arm(lab: Lab) -> dict[str, Callable[[], None]]:
+    python = str(kubernetes_core())
+    lab.record.facts.append(f"kubernetes.core of {ANSIBLE.replace('==', ' ')}, one task for each object")
+    # Its own collection stands in its own site-packages.
+    environment = {name: value for name, value in lab.environment.items() if name != "ANSIBLE_COLLECTIONS_PATH"}
+
+    def arm() -> None:
+        with lab.namespace("core") as namespace:
+            path = str(kubernetes_core_playbook(lab.folder, rendered(namespace, lab.image, create_namespace=True)))
+            for row in (CORE, CORE_AGAIN):
+                usage = measured(playbook_command(path, python=python), environment, str(lab.folder))
+                lab.record.add(row, usage.figures())
+
+    return {"kubernetes-core": arm}

@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our rendered manifests in the forms that the peers take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from benchmark.kubernetes import NAME
+from benchmark.surroundings import import_collection, options_of
+
+
+def rendered(namespace: str, image: str, create_namespace: bool) -> list[dict]:
+    """The objects that the agent module would apply with its defaults."""
+    import_collection()
+    from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered as render
+    from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
+
+    options = options_of(argument_spec(), name=NAME, namespace=namespace, image=image, create_namespace=create_namespace)
+    return render(options)["manifests"]
+
+
+def manifest_file(folder: Path, objects: list[dict]) -> Path:
+    """One file for kubectl."""
+    path = folder / "manifests.yaml"
+    path.write_text(yaml.safe_dump_all(objects, sort_keys=True))
+    return path
+
+
+def chart(folder: Path, objects: list[dict]) -> Path:
+    """A Helm chart without values whose templates are the objects."""
+    path = folder / "chart"
+    (path / "templates").mkdir(parents=True)
+    (path / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": NAME, "version": "0.1.0"}))
+    for obj in objects:
+        text = yaml.safe_dump(obj, sort_keys=True)
+        # Nothing in the objects is meant for Helm's template language.
+        escaped = text.replace("{{", '{{ "{{" }}')
+        (path / "templates" / f"{obj['kind']}-{obj['metadata']['name']}.yaml".lower()).write_text(escaped)
+    return path
+
+
+def kubernetes_core_playbook(folder: Path, objects: list[dict]) -> Path:
+    """A playbook with one task for each object, that waits for the DaemonSet."""
+    tasks = [
+        {
+            "name": f"{obj['kind']} {obj['metadata']['name']}",
+            "kubernetes.core.k8s": {"apply": True, "definition": obj, "wait": obj["kind"] == "DaemonSet"},
+        }
+        for obj in objects
+    ]
+    path = folder / "kubernetes-core.json"
+    path.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+    return path
