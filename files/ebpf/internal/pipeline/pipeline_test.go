@@ -210,7 +210,7 @@ func TestNothingGrowsWithChurn(t *testing.T) {
 	b := started(t)
 	for n := range 3 * maxPlaces {
 		path, _ := containerPath(n)
-		b.handle(fact{kind: event.Exit, pid: uint32(n + 1), path: path}.record())
+		b.handle(fact{kind: event.Exit, pid: uint32(n + 1000), path: path}.record())
 		if b.held > maxHeld || len(b.waiting) > maxHeld {
 			t.Fatalf("%d events wait", b.held)
 		}
