@@ -56,10 +56,11 @@ def _demonstrate(steps: Steps) -> None:
     with steps.step("Your cluster and registry" if own else "A Kubernetes on this machine"):
         chosen = own or environment.start_local()
         environment.enter(chosen)
-        print(f"kubeconfig {chosen.kubeconfig}, registry {chosen.registry}")
+        cluster = DemoCluster({})
+        workload.check_namespace(cluster)
+        print(f"Kubernetes {'.'.join(map(str, cluster.version()))} of {chosen.kubeconfig}, registry {chosen.registry}")
     with steps.step("Collector image, installation, and a proof from every node"):
         playbook.run_site(chosen)
-    cluster = DemoCluster({})
     since = time.monotonic()
     try:
         with steps.step("A sample workload: its image, then a shop and its visitor"):
@@ -67,7 +68,7 @@ def _demonstrate(steps: Steps) -> None:
         with steps.step("What the collectors saw of it"):
             print("\n".join(tree.build(sight.watch(cluster, pods, since))))
     except BaseException:
-        # Not as a step: what went wrong is to stay the last thing on the screen.
+        print(f"Removing the namespace {NAMESPACE} ...", flush=True)
         workload.remove(cluster)
         raise
     with steps.step("The sample workload is removed"):

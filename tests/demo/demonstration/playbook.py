@@ -72,4 +72,6 @@ def _variables() -> dict:
         "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+        # Ansible refuses to start in a locale that is not UTF-8, such as the C that a bare machine may have.
+        "LC_ALL": "C.UTF-8",
     }

@@ -45,17 +45,25 @@ def start(cluster: DemoCluster, environment: Environment, image: str) -> dict[st
     return {"shop": shop, "visitor": _ready_pod(cluster, "visitor")}
 
 
+def check_namespace(cluster: DemoCluster) -> dict | None:
+    """The namespace that an earlier run has left behind; None where there is none.
+
+    :raises Failure: a namespace of this name is somebody else's
+    """
+    found = cluster.get("Namespace", objects.NAMESPACE)
+    if found is not None and not objects.OWNER.items() <= (found["metadata"].get("labels") or {}).items():
+        raise Failure(f"the namespace {objects.NAMESPACE} exists and is not the demonstration's", "delete it, or run the demonstration on another cluster")
+    return found
+
+
 def remove(cluster: DemoCluster) -> None:
     """Delete the namespace and wait until it is gone.
 
     :raises Failure: a namespace of this name is somebody else's, or it does not go away
     """
-    found = cluster.get("Namespace", objects.NAMESPACE)
+    found = check_namespace(cluster)
     if found is None:
         return
-    labels = found["metadata"].get("labels") or {}
-    if not objects.OWNER.items() <= labels.items():
-        raise Failure(f"the namespace {objects.NAMESPACE} exists and is not the demonstration's", "remove or rename it")
     cluster.delete(found)
     _until(
         lambda: cluster.get("Namespace", objects.NAMESPACE) is None,
