@@ -12,6 +12,7 @@
 #define PAGE_LENGTH 4096
 #define DATA_LENGTH 16384
 #define SIGNAL_GROUP_EXIT 4
+#define EEXIST 17
 
 /*
  * The reserve after the data lets one bounded copy start at any offset. The
@@ -204,7 +205,7 @@ int on_exit(u64 *context)
 	describe(&scratch->event, task, BPF_CORE_READ(task, group_leader, real_parent));
 	process.start = scratch->event.start;
 	process.pid = scratch->event.pid;
-	if (bpf_map_update_elem(&exited, &process, &gone, BPF_NOEXIST))
+	if (bpf_map_update_elem(&exited, &process, &gone, BPF_NOEXIST) == -EEXIST)
 		return 0;
 	scratch->event.exit_status = exit_status(task);
 	emit_life(scratch, EVENT_EXIT, task);

@@ -1,10 +1,13 @@
 package integration
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestConnectAndAccept(t *testing.T) {
@@ -72,6 +75,53 @@ func connectAndCheck(t *testing.T, c *collector, address string) {
 	if len(ids) != len(connects) {
 		t.Errorf("%d ids of %d connections", len(ids), len(connects))
 	}
+}
+
+func TestConnectionThatItsCallerGaveUp(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant string) {
+		c := start(t, setup{variant: variant})
+		address := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+		listener := openSocket(t, 0)
+		if err := unix.Bind(listener, address); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Listen(listener, 0); err != nil {
+			t.Fatal(err)
+		}
+		bound, err := unix.Getsockname(listener)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Nobody accepts: the queue is full after a few, the next gets no answer.
+		for range 4 {
+			if err := unix.Connect(openSocket(t, unix.SOCK_NONBLOCK), bound); err != nil && err != unix.EINPROGRESS {
+				t.Fatal(err)
+			}
+		}
+		last, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.Connect(last, bound)
+		unix.Close(last)
+		remote := fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
+		l := c.await(1, func(l line) bool {
+			return l.Type == "connect" && l.Connection.Remote == remote && l.Connection.Error != ""
+		})[0]
+		if l.Connection.Error != "aborted" || l.Process.PID != os.Getpid() {
+			t.Errorf("%+v by %+v", l.Connection, l.Process)
+		}
+	})
+}
+
+func openSocket(t *testing.T, flags int) int {
+	t.Helper()
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|flags, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(socket) })
+	return socket
 }
 
 func TestIPv4OnAnIPv6Listener(t *testing.T) {

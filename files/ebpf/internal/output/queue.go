@@ -48,7 +48,11 @@ func (q *Queue) Append(line []byte) bool {
 
 // Flush has what waits written out, without waiting for that.
 func (q *Queue) Flush() {
-	q.filled.Signal()
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	if len(q.waiting) > 0 {
+		q.filled.Signal()
+	}
 }
 
 // Err is the error that ended the writing, if one did.

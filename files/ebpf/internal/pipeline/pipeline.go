@@ -19,7 +19,9 @@ import (
 
 const (
 	drainEvery = 20 * time.Millisecond
+	countEvery = 100 * time.Millisecond
 	missEvery  = time.Second
+	lastDrains = 10
 )
 
 // Parts are what a pipeline works with.
@@ -71,6 +73,7 @@ type Pipeline struct {
 	reported  [event.Types][]uint64 // lost per processor, as far as written
 	missed    map[string]uint64
 	toldMiss  map[string]uint64
+	countAt   time.Time
 	missAt    time.Time
 
 	mutex  sync.Mutex
@@ -133,19 +136,34 @@ func (p *Pipeline) Run(stop <-chan struct{}) error {
 	}
 }
 
-// finish leaves nothing in the ring or waiting.
+// finish leaves nothing in the ring or waiting. A program that still runs on
+// another processor may come late, so it looks again until the count is even.
 func (p *Pipeline) finish(record *ringbuf.Record) error {
 	p.sensor.Detach()
-	// Programs that run on another processor at this moment end within this time.
-	time.Sleep(time.Millisecond)
-	if err := p.sensor.Drain(time.Now().Add(drainEvery), record, p.handle); err != nil {
-		return err
+	for range lastDrains {
+		if err := p.sensor.Drain(time.Now().Add(drainEvery), record, p.handle); err != nil {
+			return err
+		}
+		p.countLost()
+		if p.even() {
+			break
+		}
 	}
-	p.missAt = time.Time{}
+	p.countAt, p.missAt = time.Time{}, time.Time{}
 	p.releaseAll()
 	p.tick()
 	p.queue.Append(p.balanceLine())
 	return nil
+}
+
+// even reports whether each event that was emitted is received or lost.
+func (p *Pipeline) even() bool {
+	for _, kind := range event.All() {
+		if b := &p.balance[kind]; b.Emitted != b.Received+b.Lost {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *Pipeline) balanceLine() []byte {
@@ -170,16 +188,19 @@ func (p *Pipeline) tick() {
 		p.offset = offset
 	}
 	p.releaseReady()
-	p.countLost()
+	p.tellDropped()
+	p.tellEarly()
+	p.queue.Flush()
+	if p.now.Sub(p.countAt) >= countEvery || p.self.known != p.status.Ready {
+		p.countAt = p.now
+		p.countLost()
+		p.publish()
+	}
 	if p.now.Sub(p.missAt) >= missEvery {
 		p.missAt = p.now
 		p.podLogs = p.directory.Present()
 		p.countMissed()
 	}
-	p.tellDropped()
-	p.tellEarly()
-	p.queue.Flush()
-	p.publish()
 }
 
 func (p *Pipeline) handle(record []byte) {
