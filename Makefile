@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 COLLECTIONS := .build/collections
 LINK := $(COLLECTIONS)/ansible_collections/nanoagent/k8s
 EBPF := files/ebpf
-BINARIES := $(EBPF)/bin/collector-linux-amd64 $(EBPF)/bin/collector-linux-arm64
+BINARIES := $(foreach arch,amd64 arm64,$(EBPF)/bin/collector-linux-$(arch) $(EBPF)/bin/collector-linux-$(arch).gz)
 EBPF_SOURCES := $(shell find $(EBPF) -name '*.go' -o -name '*.o' -o -name 'go.*' | grep -v /bin/)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

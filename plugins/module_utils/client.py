@@ -251,13 +251,14 @@ class Cluster:
         cause = error
         while isinstance(getattr(cause, "reason", None), Exception):
             cause = cause.reason
-        text = str(cause).rpartition(": ")[2] if not isinstance(cause, ssl.SSLError) else str(cause)
-        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in text:
-            return Failure(
-                f"the certificate of the API server {self.server} is not trusted: {getattr(cause, 'verify_message', '') or text}",
-                "set ca_cert to the authority that signed it",
-            )
-        return Failure(f"the API server {self.server} cannot be reached: {text}", "check the address, the network and proxies, and that the API server runs")
+        text = str(cause)
+        if "CERTIFICATE_VERIFY_FAILED" in text:
+            why = text.rpartition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+            return Failure(f"the certificate of the API server {self.server} is not trusted: {why}", "set ca_cert to the authority that signed it")
+        return Failure(
+            f"the API server {self.server} cannot be reached: {text.rpartition(': ')[2]}",
+            "check the address, the network and proxies, and that the API server runs",
+        )
 
 
 def _read_channels(socket, deadline, target):

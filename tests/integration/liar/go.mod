@@ -1,0 +1,3 @@
+module nanoagent.io/liar
+
+go 1.25.0

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Tests that need a kernel or a cluster: the collector's own, the modules' on the running cluster, the molecule scenario.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export PATH=$PWD/.venv/bin:$PATH
+
+# clang 14 rebuilds the checked-in eBPF objects; skopeo judges images from outside.
+missing=()
+command -v clang >/dev/null || missing+=(clang)
+command -v llvm-strip >/dev/null || missing+=(llvm)
+[ -e /usr/include/bpf/bpf_helpers.h ] || missing+=(libbpf-dev)
+command -v skopeo >/dev/null || missing+=(skopeo)
+if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing ${missing[*]} ..."
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+echo "The collector's own tests"
+make --no-print-directory -C files/ebpf vet test GO="$(python tests/tools/find_go.py)"
+echo "The modules and roles on the cluster"
+pytest -q -n 2 --dist worksteal tests/integration
+echo "The molecule scenario"
+(cd extensions && molecule test)
