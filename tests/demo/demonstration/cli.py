@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 
 from demonstration import environment, image, playbook, sight, tree, workload
+from demonstration.checkout import collections_folder
 from demonstration.cluster import DemoCluster
 from demonstration.environment import Environment
 from demonstration.objects import NAMESPACE
@@ -86,10 +87,14 @@ def _start_workload(cluster: DemoCluster, chosen: Environment) -> dict[str, dict
 
 
 def _closing(chosen: Environment, seconds: float) -> None:
-    print(f"\nAll of it took {seconds:.0f} s. The agent stays installed. To try next:")
-    print(f"  export KUBECONFIG={chosen.kubeconfig}")
-    print("  kubectl logs -n nanoagent daemonset/nanoagent --tail 5     the events as JSON lines")
-    print("  ansible-playbook -i localhost, nanoagent.k8s.verify        the proof again, for every node")
-    print("  ansible-playbook -i localhost, nanoagent.k8s.uninstall     take the agent away")
+    print(
+        f"""
+All of it took {seconds:.0f} s. The agent stays installed. To try next:
+  export KUBECONFIG={chosen.kubeconfig}
+  export PATH={playbook.programs_folder()}:$PATH ANSIBLE_COLLECTIONS_PATH={collections_folder()}
+  ansible-playbook nanoagent.k8s.verify        # the proof again, for every node
+  ansible-playbook nanoagent.k8s.uninstall     # take the agent away
+  {chosen.kubectl} logs -n {sight.AGENT_NAMESPACE} daemonset/nanoagent --tail 5     # the events as JSON lines"""
+    )
     if chosen.local:
-        print("  make cluster-down                                          stop this Kubernetes and remove it")
+        print("  make cluster-down                            # stop this Kubernetes and remove it")

@@ -28,6 +28,7 @@ class Environment:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_cert: str = ""
+    kubectl: str = "kubectl"
 
 
 def chosen_by_user(variables: dict) -> Environment | None:
@@ -63,7 +64,8 @@ def start_local() -> Environment:
     if answer.returncode:
         raise Failure(f"the local cluster does not say where it is: {answer.stderr}", "run 'make cluster-down', then again")
     values = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
-    return Environment(values["KUBECONFIG"], values["REGISTRY"], local=True, plain_http=True)
+    # The local cluster's one binary is kubectl too, so that none has to be installed.
+    return Environment(values["KUBECONFIG"], values["REGISTRY"], local=True, plain_http=True, kubectl=f"{values['KUBE_BINARY']} kubectl")
 
 
 def enter(environment: Environment) -> None:

@@ -45,7 +45,8 @@ def run_site(environment: Environment) -> None:
 
     :raises Failure: the playbook failed; it has said why
     """
-    command = ["ansible-playbook", "-i", "localhost,", "nanoagent.k8s.site"]
+    # Without an inventory it is Ansible's implicit localhost, which runs modules with the Python that Ansible runs with.
+    command = ["ansible-playbook", "nanoagent.k8s.site"]
     for name, value in open_variables(environment).items():
         command += ["-e", f"{name}={value}"]
     print("$ " + shlex.join(command), flush=True)
@@ -56,14 +57,18 @@ def run_site(environment: Environment) -> None:
             path = Path(folder) / "secrets.json"
             path.write_text(json.dumps(secrets))
             command += ["-e", f"@{path}"]
-        command += ["-e", f"ansible_python_interpreter={sys.executable}"]
-        command[0] = str(Path(sys.executable).with_name("ansible-playbook"))
+        command[0] = str(programs_folder() / "ansible-playbook")
         try:
             done = subprocess.run(command, env=_variables(), cwd=CHECKOUT, check=False)
         except FileNotFoundError:
             raise Failure("ansible-playbook is not installed beside this Python", "run 'make demo', which installs it into .venv") from None
     if done.returncode:
         raise Failure(f"the playbook nanoagent.k8s.site failed (exit code {done.returncode})", "its output above names the cause")
+
+
+def programs_folder() -> Path:
+    """Where ansible-playbook is: beside the Python that runs this."""
+    return Path(sys.executable).parent
 
 
 def _variables() -> dict:
