@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The program for TCP connections. A connection is established or fails in
+ * Programs for TCP connections. A connection is established or fails in
  * the context of whatever process runs at that time, so the owner is noted
  * when it calls connect or listen (owner_storage.h, owner_hash.h) and looked up when it ends.
  */
@@ -149,13 +149,21 @@ static __always_inline void on_accepted(struct sock *sk)
 	}
 }
 
+/*
+ * Two programs on one tracepoint: the kernel does not run a program on a
+ * processor where it already runs, and a soft interrupt that establishes a
+ * connection often comes while a process is in connect, where the owner takes
+ * its time to be noted.
+ */
 SEC(HOOK "inet_sock_set_state")
-int on_socket_state(u64 *context)
+int on_socket_asked(u64 *context)
 {
 	struct sock *sk = (void *)context[0];
 	int before = context[1];
 	int after = context[2];
 
+	if (after != TCP_SYN_SENT && after != TCP_LISTEN && before != TCP_LISTEN)
+		return 0;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	if (after == TCP_SYN_SENT) {
@@ -164,9 +172,24 @@ int on_socket_state(u64 *context)
 	} else if (after == TCP_LISTEN) {
 		if (is_wanted(EVENT_ACCEPT))
 			note_owner(new_listener(sk), EVENT_ACCEPT);
-	} else if (before == TCP_LISTEN && after == TCP_CLOSE) {
+	} else if (after == TCP_CLOSE) {
 		forget_listener(sk);
-	} else if (before == TCP_SYN_SENT && after == TCP_ESTABLISHED) {
+	}
+	return 0;
+}
+
+SEC(HOOK "inet_sock_set_state")
+int on_socket_answered(u64 *context)
+{
+	struct sock *sk = (void *)context[0];
+	int before = context[1];
+	int after = context[2];
+
+	if (before != TCP_SYN_SENT && before != TCP_SYN_RECV)
+		return 0;
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (before == TCP_SYN_SENT && after == TCP_ESTABLISHED) {
 		if (is_wanted(EVENT_CONNECT))
 			on_connected(sk, 0);
 	} else if (before == TCP_SYN_SENT && after == TCP_CLOSE) {

@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -10,18 +11,19 @@ import (
 	"nanoagent.io/collector/internal/event"
 )
 
-// hook is a program and the tracepoint it attaches to, the same in all variants.
+// hook is a tracepoint with the programs on it, the same in all variants. The
+// first program makes the events, others only prepare them.
 type hook struct {
-	program    string
 	tracepoint string
+	programs   []string
 	events     []event.Type
 }
 
 var hooks = []hook{
-	{"on_exec", "sched_process_exec", []event.Type{event.Exec}},
-	{"on_fork", "sched_process_fork", []event.Type{event.Fork}},
-	{"on_exit", "sched_process_exit", []event.Type{event.Exit}},
-	{"on_socket_state", "inet_sock_set_state", []event.Type{event.Connect, event.Accept}},
+	{"sched_process_exec", []string{"on_exec"}, []event.Type{event.Exec}},
+	{"sched_process_fork", []string{"on_fork"}, []event.Type{event.Fork}},
+	{"sched_process_exit", []string{"on_exit"}, []event.Type{event.Exit}},
+	{"inet_sock_set_state", []string{"on_socket_answered", "on_socket_asked"}, []event.Type{event.Connect, event.Accept}},
 }
 
 // Attempt is a hook that was tried in vain.
@@ -42,14 +44,22 @@ const notWanted = "not among the configured events"
 
 // attached is a hook at work.
 type attached struct {
-	hook    hook
-	program *ebpf.Program
-	link    link.Link
+	hook     hook
+	programs []*ebpf.Program
+	links    []link.Link
 }
 
-func (a attached) close() {
-	a.link.Close()
-	a.program.Close()
+func (a *attached) detach() {
+	for _, each := range a.links {
+		each.Close()
+	}
+}
+
+func (a *attached) close() {
+	a.detach()
+	for _, each := range a.programs {
+		each.Close()
+	}
 }
 
 // attach tries the hook in each variant and keeps the first that works.
@@ -80,31 +90,36 @@ func (s *Sensor) cover(hook hook, wanted map[event.Type]bool, coverage Coverage)
 	}
 }
 
-func (s *Sensor) attachVariant(hook hook, variant Variant, wanted map[event.Type]bool) (attached, error) {
+func (s *Sensor) attachVariant(hook hook, variant Variant, wanted map[event.Type]bool) (*attached, error) {
 	spec, err := variant.spec()
 	if err != nil {
-		return attached{}, err
+		return nil, err
 	}
 	var mask uint32
 	for kind := range wanted {
 		mask |= 1 << kind
 	}
 	if err := spec.Variables["wanted"].Set(mask); err != nil {
-		return attached{}, err
+		return nil, err
 	}
-	reduce(spec, hook.program)
+	reduce(spec, hook.programs)
 	collection, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: s.shared(spec), Cache: s.types})
 	if err != nil {
-		return attached{}, err
+		return nil, err
 	}
 	defer collection.Close()
-	program := collection.DetachProgram(hook.program)
-	joint, err := attachProgram(program, variant, hook.tracepoint)
-	if err != nil {
-		program.Close()
-		return attached{}, fmt.Errorf("attach: %w", err)
+	done := &attached{hook: hook}
+	for _, name := range hook.programs {
+		program := collection.DetachProgram(name)
+		done.programs = append(done.programs, program)
+		joint, err := attachProgram(program, variant, hook.tracepoint)
+		if err != nil {
+			done.close()
+			return nil, fmt.Errorf("attach: %w", err)
+		}
+		done.links = append(done.links, joint)
 	}
-	return attached{hook, program, joint}, nil
+	return done, nil
 }
 
 func attachProgram(program *ebpf.Program, variant Variant, tracepoint string) (link.Link, error) {
@@ -114,17 +129,18 @@ func attachProgram(program *ebpf.Program, variant Variant, tracepoint string) (l
 	return link.AttachRawTracepoint(link.RawTracepointOptions{Name: tracepoint, Program: program})
 }
 
-// reduce leaves one program in the spec, and the maps that it uses.
-func reduce(spec *ebpf.CollectionSpec, program string) {
+// reduce leaves some programs in the spec, and the maps that they use.
+func reduce(spec *ebpf.CollectionSpec, programs []string) {
 	used := make(map[string]bool)
-	for _, instruction := range spec.Programs[program].Instructions {
-		if instruction.IsLoadFromMap() {
-			used[instruction.Reference()] = true
-		}
-	}
-	for name := range spec.Programs {
-		if name != program {
+	for name, program := range spec.Programs {
+		if !slices.Contains(programs, name) {
 			delete(spec.Programs, name)
+			continue
+		}
+		for _, instruction := range program.Instructions {
+			if instruction.IsLoadFromMap() {
+				used[instruction.Reference()] = true
+			}
 		}
 	}
 	for name := range spec.Maps {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -32,7 +33,7 @@ type Sensor struct {
 	ring     *ebpf.Map
 	counts   *ebpf.Map
 	reader   *ringbuf.Reader
-	attached []attached
+	attached []*attached
 	coverage []Coverage
 	failures []error
 	types    *btf.Cache
@@ -88,7 +89,7 @@ func (s *Sensor) open(options Options) error {
 			s.cover(hook, options.Events, Coverage{})
 		}
 	}
-	if !s.sees("on_exec") {
+	if !s.sees(event.Exec) {
 		return explain("see processes start", s.failures[0])
 	}
 	return nil
@@ -104,13 +105,8 @@ func (h hook) needed(wanted map[event.Type]bool) bool {
 	return false
 }
 
-func (s *Sensor) sees(program string) bool {
-	for _, each := range s.attached {
-		if each.hook.program == program {
-			return true
-		}
-	}
-	return false
+func (s *Sensor) sees(kind event.Type) bool {
+	return slices.ContainsFunc(s.attached, func(a *attached) bool { return slices.Contains(a.hook.events, kind) })
 }
 
 // Coverage tells for each type of event whether and how it is seen.
@@ -156,12 +152,13 @@ func (s *Sensor) Counts() ([event.Types][]Count, error) {
 	return counts, nil
 }
 
-// Missed counts, by program, the runs that the kernel skipped because the
-// same program was already running on that processor.
+// Missed counts, by tracepoint, the runs that the kernel skipped because the
+// program that makes the events was already running on that processor. What a
+// preparing program misses shows in events without a process.
 func (s *Sensor) Missed() map[string]uint64 {
 	missed := make(map[string]uint64)
 	for _, each := range s.attached {
-		if stats, err := each.program.Stats(); err == nil {
+		if stats, err := each.programs[0].Stats(); err == nil {
 			missed[each.hook.tracepoint] = stats.RecursionMisses
 		}
 	}
@@ -171,7 +168,7 @@ func (s *Sensor) Missed() map[string]uint64 {
 // Detach stops the programs; what they sent before can still be drained.
 func (s *Sensor) Detach() {
 	for _, each := range s.attached {
-		each.link.Close()
+		each.detach()
 	}
 }
 
