@@ -14,6 +14,7 @@ from typing import Any
 from localcluster.errors import StepFailed
 
 PORT = 6443
+FAILURES = (OSError, http.client.HTTPException, StepFailed)
 PATCH_TYPE = "application/strategic-merge-patch+json"
 
 
@@ -30,23 +31,19 @@ class Api:
         headers = {"Accept": "application/json", "User-Agent": "nanoagent-local-cluster"}
         if body is not None:
             headers["Content-Type"] = PATCH_TYPE if method == "PATCH" else "application/json"
+        text = None if body is None else json.dumps(body)
         try:
-            self._connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = self._connection.getresponse()
-            content = answer.read()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            raise
+            answer, content = self._exchange(method, path, text, headers)
+        except ConnectionError:
+            # The API server closes connections that were idle for a while.
+            answer, content = self._exchange(method, path, text, headers)
         if answer.status not in accepted:
             raise StepFailed("API server", f"{method} {path} answered {answer.status}: {content.decode(errors='replace').strip()[:200]}")
         return json.loads(content) if content[:1] in (b"{", b"[") else content.decode()
 
     def ready(self) -> bool:
         """Whether the API server says that it is ready."""
-        try:
-            return self.request("GET", "/readyz") == "ok"
-        except (OSError, http.client.HTTPException, StepFailed):
-            return False
+        return self._says_ok("/readyz")
 
     def exists(self, path: str) -> bool:
         """Whether an object is there."""
@@ -54,14 +51,26 @@ class Api:
 
     def kubelet_answers(self, node: str) -> bool:
         """Whether the API server reaches a node's kubelet and it says that it is well."""
-        try:
-            return self.request("GET", f"/api/v1/nodes/{node}/proxy/healthz") == "ok"
-        except StepFailed:
-            return False
+        return self._says_ok(f"/api/v1/nodes/{node}/proxy/healthz")
 
     def ready_nodes(self) -> dict[str, bool]:
         """Each node with whether it is ready."""
         return {node["metadata"]["name"]: is_ready(node) for node in self.request("GET", "/api/v1/nodes")["items"]}
+
+    def _says_ok(self, path: str) -> bool:
+        try:
+            return self.request("GET", path) == "ok"
+        except FAILURES:
+            return False
+
+    def _exchange(self, method: str, path: str, text: str | None, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+        try:
+            self._connection.request(method, path, text, headers)
+            answer = self._connection.getresponse()
+            return answer, answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
 
 
 def is_ready(node: dict[str, Any]) -> bool:

@@ -12,9 +12,9 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Sequence
 
 from localcluster.errors import StepFailed
 from localcluster.golang import environment, find_go, version_of, wanted_version
@@ -128,12 +128,17 @@ def _compile(go: str, sources: Path, what: str, flags: list[str], packages: list
     log = cache_home() / f"build-{what.replace(' ', '-').lower()}.log"
     with progress.step(f"sources of {what}"):
         total = _packages_to_build(go, sources, what, flags, packages)
-    with progress.step(f"build of {what}"), log.open("w") as stream, progress.bar(f"          {what}", total) as bar:
-        with subprocess.Popen([go, "build", "-v", *flags, "-o", f"{target}{os.sep}", *packages], cwd=sources, env=environment(),
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as child:
-            for line in child.stdout:
-                stream.write(line)
-                bar.advance()
+    command = [go, "build", "-v", *flags, "-o", f"{target}{os.sep}", *packages]
+    with (
+        progress.step(f"build of {what}"),
+        log.open("w") as stream,
+        progress.bar(f"          {what}", total) as bar,
+        subprocess.Popen(command, cwd=sources, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                         stderr=subprocess.STDOUT, text=True) as child,
+    ):
+        for line in child.stdout:
+            stream.write(line)
+            bar.advance()
     if child.returncode:
         raise StepFailed(f"build of {what}", f"go build ended with {child.returncode}", log)
     log.unlink()

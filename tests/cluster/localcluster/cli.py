@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import sys
-from typing import Sequence
+from collections.abc import Sequence
 
 from localcluster import cluster, registry
+from localcluster.api import FAILURES
 from localcluster.build import known_minors
-from localcluster.errors import StepFailed
 from localcluster.parts import Parts
 from localcluster.progress import Progress
 from localcluster.state import NAME
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
     try:
         return _run(options)
-    except (StepFailed, OSError, http.client.HTTPException) as failure:
+    except FAILURES as failure:
         print(f"tests/cluster {options.command}: {failure}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"tests/cluster {options.command}: interrupted; the next `up` or `down` cleans up", file=sys.stderr)

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterable
 
 from localcluster import build, controlplane, image, machine, network, node, pki, registry, simulated
 from localcluster.addresses import NODE_LIMIT, node_names
+from localcluster.api import FAILURES
 from localcluster.cgroups import Cgroups, kill_all
 from localcluster.errors import StepFailed
 from localcluster.parts import Parts
@@ -52,24 +52,25 @@ def up(wish: Wish, progress: Progress) -> Facts:
     known = _usable_facts(folder)
     if known is not None:
         _check_change(wish, known)
-    minor = wish.kubernetes or (known.kubernetes if known else DEFAULT_MINOR)
-    binaries = Path(known.binaries) if known and known.kubernetes == minor else build.kube_binaries(minor, progress)
-    count = wish.simulated if wish.simulated is not None else (known.simulated if known else 0)
+    before = folder.facts()
+    minor = wish.kubernetes or (before.kubernetes if before else DEFAULT_MINOR)
+    nodes = wish.nodes or (before.nodes if before else DEFAULT_NODES)
+    count = wish.simulated if wish.simulated is not None else (before.simulated if before else 0)
+    binaries = Path(known.binaries) if known else build.kube_binaries(minor, progress)
     kwok = build.kwok_binaries(progress) if count else None
     with folder.locked():
         known = _usable_facts(folder)
         if known is not None:
             _check_change(wish, known)
-            grown = folder.record(known, nodes=max(known.nodes, wish.nodes or 0), simulated=count)
+            grown = folder.record(known, nodes=max(known.nodes, nodes), simulated=count)
             try:
                 return _ensure(folder, grown, kwok, progress)
-            except (StepFailed, OSError, http.client.HTTPException) as failure:
+            except FAILURES as failure:
                 progress.say(f"          repair failed, the cluster is made anew ({failure})")
         _remove(folder)
         folder.path.mkdir(parents=True, exist_ok=True)
         with slots_locked():
-            facts = folder.record(Facts(
-                wish.name, network.free_slot(), wish.nodes or (known.nodes if known else DEFAULT_NODES), minor, str(binaries), count, boot_id()))
+            facts = folder.record(Facts(wish.name, network.free_slot(), nodes, minor, str(binaries), count, boot_id()))
         return _ensure(folder, facts, kwok, progress)
 
 
@@ -244,7 +245,7 @@ def state_of(parts: Parts) -> list[tuple[str, str, str]]:
         api = parts.api()
         ready = api.ready_nodes()
         fake = simulated.count_ready(api)
-    except (OSError, http.client.HTTPException, StepFailed):
+    except FAILURES:
         return [*rows, ("API server", "no answer", "-")]
     rows += [(f"node {each.name}", "Ready" if ready.get(each.name) else "NotReady", "-") for each in nodes]
     if parts.facts.simulated:

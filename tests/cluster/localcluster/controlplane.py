@@ -144,7 +144,7 @@ def create_dns_service(parts: Parts) -> None:
     path = "/api/v1/namespaces/kube-system/services"
     api = parts.api()
     if not api.exists(f"{path}/kube-dns"):
-        api.request("POST", path, dns_service(str(parts.plan.dns_service)))
+        api.request("POST", path, dns_service(str(parts.plan.dns_service)), accepted=(201, 409))
 
 
 def wait_for_controllers(parts: Parts) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from localcluster import image, network, registry
 from localcluster.addresses import node_names
-from localcluster.api import Api
+from localcluster.api import FAILURES, Api
 from localcluster.cgroups import SERVICES
 from localcluster.errors import StepFailed
 from localcluster.machine import cni_folder
@@ -105,7 +105,10 @@ class Node:
 
     def works(self, api: Api) -> bool:
         """Whether the node is ready; asks the kubelet too, since the API server believes in a dead one for a while."""
-        return api.ready_nodes().get(self.name, False) and api.kubelet_answers(self.name)
+        try:
+            return api.ready_nodes().get(self.name, False) and api.kubelet_answers(self.name)
+        except FAILURES:
+            return False
 
     def clear(self) -> None:
         """Remove all that runs or is mounted for this node, and its files."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import base64
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
-from typing import Sequence
 
 import yaml
 from cryptography import x509

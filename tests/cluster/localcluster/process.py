@@ -12,9 +12,9 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Mapping, Sequence
 
 from localcluster.errors import StepFailed
 from localcluster.state import write_atomically
