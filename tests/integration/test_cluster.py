@@ -82,13 +82,15 @@ def stubborn_pod() -> dict:
         "kind": "Pod",
         "metadata": {"name": "stubborn"},
         "spec": {
-            "containers": [{
-                "name": "shell",
-                "image": "nanoagent.invalid/pause:1",
-                "imagePullPolicy": "Never",
-                "command": ["/bin/sh", "-c", "trap '' TERM; echo here; while :; do sleep 1; done"],
-                "volumeMounts": [{"name": name, "mountPath": inside, "readOnly": True} for name, inside, _outside in volumes],
-            }],
+            "containers": [
+                {
+                    "name": "shell",
+                    "image": "nanoagent.invalid/pause:1",
+                    "imagePullPolicy": "Never",
+                    "command": ["/bin/sh", "-c", "trap '' TERM; echo here; while :; do sleep 1; done"],
+                    "volumeMounts": [{"name": name, "mountPath": inside, "readOnly": True} for name, inside, _outside in volumes],
+                }
+            ],
             "volumes": [{"name": name, "hostPath": {"path": outside, "type": "Directory"}} for name, _inside, outside in volumes],
         },
     }
@@ -116,8 +118,7 @@ def test_nodes_are_ready_and_the_control_plane_is_tainted(cluster):
     assert sorted(nodes) == ["control-plane", "worker1", "worker2"]
     control_plane = nodes["control-plane"]
     assert "node-role.kubernetes.io/control-plane" in control_plane["metadata"]["labels"]
-    assert [(taint["key"], taint["effect"]) for taint in control_plane["spec"]["taints"]] == [
-        ("node-role.kubernetes.io/control-plane", "NoSchedule")]
+    assert [(taint["key"], taint["effect"]) for taint in control_plane["spec"]["taints"]] == [("node-role.kubernetes.io/control-plane", "NoSchedule")]
     assert run("status", cluster).returncode == 0
 
 
@@ -132,8 +133,16 @@ def test_a_second_up_changes_nothing(cluster):
 def test_env_names_what_is_there(cluster):
     """Every file that `env` names exists, and the password is for its owner only."""
     values = dict(line.split("=", 1) for line in succeed("env", cluster).splitlines())
-    assert sorted(values) == ["AUDIT_LOG", "KUBECONFIG", "KUBE_BINARY", "REGISTRY", "REGISTRY_TLS", "REGISTRY_TLS_CA",
-                              "REGISTRY_TLS_PASSWORD_FILE", "REGISTRY_TLS_USER"]
+    assert sorted(values) == [
+        "AUDIT_LOG",
+        "KUBECONFIG",
+        "KUBE_BINARY",
+        "REGISTRY",
+        "REGISTRY_TLS",
+        "REGISTRY_TLS_CA",
+        "REGISTRY_TLS_PASSWORD_FILE",
+        "REGISTRY_TLS_USER",
+    ]
     for key in ("AUDIT_LOG", "KUBECONFIG", "KUBE_BINARY", "REGISTRY_TLS_CA", "REGISTRY_TLS_PASSWORD_FILE"):
         assert Path(values[key]).is_file(), key
     assert Path(values["REGISTRY_TLS_PASSWORD_FILE"]).stat().st_mode & 0o077 == 0
@@ -145,8 +154,11 @@ def test_writes_are_in_the_audit_log(cluster):
     kubectl(cluster, "create", "configmap", "audited")
     kubectl(cluster, "create", "configmap", "audited-dry", "--dry-run=server")
     events = [json.loads(line) for line in Folder(cluster).audit_log.read_text().splitlines()]
-    written = {event["objectRef"]["name"]: event for event in events
-               if event["verb"] == "create" and event.get("objectRef", {}).get("resource") == "configmaps" and "name" in event["objectRef"]}
+    written = {
+        event["objectRef"]["name"]: event
+        for event in events
+        if event["verb"] == "create" and event.get("objectRef", {}).get("resource") == "configmaps" and "name" in event["objectRef"]
+    }
     assert written["audited"]["user"]["username"] == "admin"
     assert written["audited"]["userAgent"].startswith("kubectl")
     assert "dryRun" not in written["audited"]["requestURI"]

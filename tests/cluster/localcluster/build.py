@@ -77,8 +77,9 @@ def kwok_binaries(progress: Progress) -> Path:
     with _built("kwok", files, module_file, progress) as (go, target):
         if target is not None:
             _compile(go, KWOK, "kwok", ["-trimpath", "-ldflags", "-s -w"], [KWOK_COMMAND], target, progress)
-            module = subprocess.run([go, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"], cwd=KWOK, env=environment(),
-                                    capture_output=True, text=True, check=True).stdout.strip()
+            module = subprocess.run(
+                [go, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"], cwd=KWOK, env=environment(), capture_output=True, text=True, check=True
+            ).stdout.strip()
             stages = [Path(module, "kustomize/stage", stage).read_text() for stage in STAGES]
             (target / "stages.yaml").write_text("\n---\n".join(stages))
         return _folder("kwok", files, go)
@@ -133,8 +134,9 @@ def _compile(go: str, sources: Path, what: str, flags: list[str], packages: list
         progress.step(f"build of {what}"),
         log.open("w") as stream,
         progress.bar(f"          {what}", total) as bar,
-        subprocess.Popen(command, cwd=sources, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, text=True) as child,
+        subprocess.Popen(
+            command, cwd=sources, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as child,
     ):
         for line in child.stdout:
             stream.write(line)
@@ -147,8 +149,7 @@ def _compile(go: str, sources: Path, what: str, flags: list[str], packages: list
 def _packages_to_build(go: str, sources: Path, what: str, flags: list[str], packages: list[str]) -> int:
     """How many packages are not in Go's build cache yet."""
     template = '{{if and .Stale (ne .StaleReason "not installed but available in build cache")}}{{.ImportPath}}{{end}}'
-    done = subprocess.run([go, "list", "-deps", *flags, "-f", template, *packages], cwd=sources, env=environment(),
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run([go, "list", "-deps", *flags, "-f", template, *packages], cwd=sources, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise StepFailed(f"sources of {what}", (done.stderr.strip().splitlines() or ["go list failed"])[-1])
     return len(done.stdout.split())

@@ -32,8 +32,11 @@ def audit_policy() -> dict:
             {"level": "None", "nonResourceURLs": ["/healthz*", "/readyz*", "/livez*", "/metrics"]},
             {"level": "None", "verbs": reads, "userGroups": ["system:nodes"]},
             {"level": "None", "verbs": reads, "userGroups": ["system:serviceaccounts:kube-system"]},
-            {"level": "None", "verbs": reads, "users": [
-                "system:apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy", "kwok"]},
+            {
+                "level": "None",
+                "verbs": reads,
+                "users": ["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy", "kwok"],
+            },
             {"level": "Metadata"},
         ],
     }
@@ -54,13 +57,24 @@ def etcd_command(parts: Parts) -> list[str]:
     pki, client = parts.folder.pki, f"https://{parts.plan.machine}:{ETCD_PORT}"
     peer = f"https://{parts.plan.machine}:{ETCD_PEER_PORT}"
     return [
-        parts.kube, "etcd", "--name=etcd", f"--data-dir={parts.folder.path / 'etcd'}", "--unsafe-no-fsync",
-        f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=etcd={peer}",
-        f"--cert-file={pki / 'etcd.crt'}", f"--key-file={pki / 'etcd.key'}",
-        f"--trusted-ca-file={pki / 'etcd-ca.crt'}", "--client-cert-auth",
-        f"--peer-cert-file={pki / 'etcd.crt'}", f"--peer-key-file={pki / 'etcd.key'}",
-        f"--peer-trusted-ca-file={pki / 'etcd-ca.crt'}", "--peer-client-cert-auth",
+        parts.kube,
+        "etcd",
+        "--name=etcd",
+        f"--data-dir={parts.folder.path / 'etcd'}",
+        "--unsafe-no-fsync",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=etcd={peer}",
+        f"--cert-file={pki / 'etcd.crt'}",
+        f"--key-file={pki / 'etcd.key'}",
+        f"--trusted-ca-file={pki / 'etcd-ca.crt'}",
+        "--client-cert-auth",
+        f"--peer-cert-file={pki / 'etcd.crt'}",
+        f"--peer-key-file={pki / 'etcd.key'}",
+        f"--peer-trusted-ca-file={pki / 'etcd-ca.crt'}",
+        "--peer-client-cert-auth",
     ]
 
 
@@ -68,23 +82,32 @@ def apiserver_command(parts: Parts) -> list[str]:
     """The API server, with the usual authorisation and admission, and everything audited."""
     pki = parts.folder.pki
     return [
-        parts.kube, "kube-apiserver",
-        f"--bind-address={parts.plan.machine}", f"--advertise-address={parts.plan.machine}",
-        f"--tls-cert-file={pki / 'apiserver.crt'}", f"--tls-private-key-file={pki / 'apiserver.key'}",
+        parts.kube,
+        "kube-apiserver",
+        f"--bind-address={parts.plan.machine}",
+        f"--advertise-address={parts.plan.machine}",
+        f"--tls-cert-file={pki / 'apiserver.crt'}",
+        f"--tls-private-key-file={pki / 'apiserver.key'}",
         f"--client-ca-file={pki / 'ca.crt'}",
-        f"--etcd-servers=https://{parts.plan.machine}:{ETCD_PORT}", f"--etcd-cafile={pki / 'etcd-ca.crt'}",
-        f"--etcd-certfile={pki / 'etcd-client.crt'}", f"--etcd-keyfile={pki / 'etcd-client.key'}",
+        f"--etcd-servers=https://{parts.plan.machine}:{ETCD_PORT}",
+        f"--etcd-cafile={pki / 'etcd-ca.crt'}",
+        f"--etcd-certfile={pki / 'etcd-client.crt'}",
+        f"--etcd-keyfile={pki / 'etcd-client.key'}",
         f"--kubelet-certificate-authority={pki / 'ca.crt'}",
         f"--kubelet-client-certificate={pki / 'apiserver-kubelet-client.crt'}",
         f"--kubelet-client-key={pki / 'apiserver-kubelet-client.key'}",
         "--kubelet-preferred-address-types=InternalIP",
-        f"--service-account-issuer={ISSUER}", f"--service-account-key-file={pki / 'service-accounts.key'}",
+        f"--service-account-issuer={ISSUER}",
+        f"--service-account-key-file={pki / 'service-accounts.key'}",
         f"--service-account-signing-key-file={pki / 'service-accounts.key'}",
-        "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged",
         f"--service-cluster-ip-range={parts.plan.services}",
         # The machine has no kube-proxy of its own: webhooks are called at their pods' addresses.
         "--enable-aggregator-routing",
-        f"--audit-policy-file={parts.folder.path / 'audit-policy.yaml'}", f"--audit-log-path={parts.folder.audit_log}",
+        f"--audit-policy-file={parts.folder.path / 'audit-policy.yaml'}",
+        f"--audit-log-path={parts.folder.audit_log}",
         "--audit-log-maxsize=1000",
     ]
 
@@ -93,22 +116,34 @@ def controller_manager_command(parts: Parts) -> list[str]:
     """All usual controllers, with limits high enough for simulated nodes."""
     pki = parts.folder.pki
     return [
-        parts.kube, "kube-controller-manager", *_client_flags(pki, "controller-manager"),
-        f"--bind-address={parts.plan.machine}", f"--secure-port={CONTROLLER_MANAGER_PORT}", "--leader-elect=false",
-        f"--root-ca-file={pki / 'ca.crt'}", f"--service-account-private-key-file={pki / 'service-accounts.key'}",
+        parts.kube,
+        "kube-controller-manager",
+        *_client_flags(pki, "controller-manager"),
+        f"--bind-address={parts.plan.machine}",
+        f"--secure-port={CONTROLLER_MANAGER_PORT}",
+        "--leader-elect=false",
+        f"--root-ca-file={pki / 'ca.crt'}",
+        f"--service-account-private-key-file={pki / 'service-accounts.key'}",
         "--use-service-account-credentials",
-        f"--cluster-signing-cert-file={pki / 'ca.crt'}", f"--cluster-signing-key-file={pki / 'ca.key'}",
+        f"--cluster-signing-cert-file={pki / 'ca.crt'}",
+        f"--cluster-signing-key-file={pki / 'ca.key'}",
         f"--flex-volume-plugin-dir={parts.folder.path / 'volume-plugins'}",
-        "--kube-api-qps=300", "--kube-api-burst=600",
+        "--kube-api-qps=300",
+        "--kube-api-burst=600",
     ]
 
 
 def scheduler_command(parts: Parts) -> list[str]:
     """The usual scheduler, with limits high enough for simulated nodes."""
     return [
-        parts.kube, "kube-scheduler", *_client_flags(parts.folder.pki, "scheduler"),
-        f"--bind-address={parts.plan.machine}", f"--secure-port={SCHEDULER_PORT}", "--leader-elect=false",
-        "--kube-api-qps=300", "--kube-api-burst=600",
+        parts.kube,
+        "kube-scheduler",
+        *_client_flags(parts.folder.pki, "scheduler"),
+        f"--bind-address={parts.plan.machine}",
+        f"--secure-port={SCHEDULER_PORT}",
+        "--leader-elect=false",
+        "--kube-api-qps=300",
+        "--kube-api-burst=600",
     ]
 
 
@@ -150,8 +185,7 @@ def create_dns_service(parts: Parts) -> None:
 def wait_for_controllers(parts: Parts) -> None:
     """Wait until the controllers do their work: pods can be made once the default service account is there."""
     api = parts.api()
-    parts.processes.wait("kube-controller-manager", lambda: api.exists("/api/v1/namespaces/default/serviceaccounts/default"),
-                         API_SECONDS, "controllers")
+    parts.processes.wait("kube-controller-manager", lambda: api.exists("/api/v1/namespaces/default/serviceaccounts/default"), API_SECONDS, "controllers")
     if not parts.processes.running("kube-scheduler"):
         parts.processes.wait("kube-scheduler", lambda: False, 0, "scheduler")
 
@@ -159,6 +193,10 @@ def wait_for_controllers(parts: Parts) -> None:
 def _client_flags(pki: Path, client: str) -> list[str]:
     config = pki / f"{client}.kubeconfig"
     return [
-        f"--kubeconfig={config}", f"--authentication-kubeconfig={config}", f"--authorization-kubeconfig={config}",
-        f"--client-ca-file={pki / 'ca.crt'}", f"--tls-cert-file={pki / f'{client}.crt'}", f"--tls-private-key-file={pki / f'{client}.key'}",
+        f"--kubeconfig={config}",
+        f"--authentication-kubeconfig={config}",
+        f"--authorization-kubeconfig={config}",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--tls-cert-file={pki / f'{client}.crt'}",
+        f"--tls-private-key-file={pki / f'{client}.key'}",
     ]

@@ -19,12 +19,14 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 def pack(binary: Path, archive: Path) -> None:
     """Write an image archive whose only file is the binary."""
     layer = _tar({"pause": (binary.read_bytes(), 0o555)})
-    config = json.dumps({
-        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
-        "os": "linux",
-        "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-    }).encode()
+    config = json.dumps(
+        {
+            "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
+            "os": "linux",
+            "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        }
+    ).encode()
     manifest = json.dumps([{"Config": "config.json", "RepoTags": [NAME], "Layers": ["layer.tar"]}]).encode()
     files = {"config.json": (config, 0o444), "layer.tar": (layer, 0o444), "manifest.json": (manifest, 0o444)}
     fresh = archive.with_suffix(".new")

@@ -47,16 +47,21 @@ def create_switch(cluster: str, plan: AddressPlan) -> None:
         return
     remove_namespace(switch)
     run("network", ["ip", "netns", "add", switch])
-    _batch([
-        "link set lo up",
-        "link add switch type bridge stp_state 0 forward_delay 0",
-        "link set switch up",
-    ], switch)
-    _batch([
-        f"link add {plan.interface} type veth peer name machine netns {switch}",
-        f"address add {plan.machine}/{plan.machines.prefixlen} dev {plan.interface}",
-        f"link set {plan.interface} up",
-    ])
+    _batch(
+        [
+            "link set lo up",
+            "link add switch type bridge stp_state 0 forward_delay 0",
+            "link set switch up",
+        ],
+        switch,
+    )
+    _batch(
+        [
+            f"link add {plan.interface} type veth peer name machine netns {switch}",
+            f"address add {plan.machine}/{plan.machines.prefixlen} dev {plan.interface}",
+            f"link set {plan.interface} up",
+        ]
+    )
     _batch(["link set machine master switch up"], switch)
 
 
@@ -68,13 +73,16 @@ def create_node(cluster: str, plan: AddressPlan, node: str, index: int) -> None:
     switch = namespace(cluster, SWITCH)
     run("network", ["ip", "netns", "add", name])
     _batch([f"link add {node} type veth peer name eth0 netns {name}", f"link set {node} master switch up"], switch)
-    _batch([
-        "link set lo up",
-        f"address add {plan.node(index)}/{plan.machines.prefixlen} dev eth0",
-        "link set eth0 up",
-        # Without a route the kernel refuses a service's address before kube-proxy's rules can translate it.
-        f"route add {plan.services} dev eth0",
-    ], name)
+    _batch(
+        [
+            "link set lo up",
+            f"address add {plan.node(index)}/{plan.machines.prefixlen} dev eth0",
+            "link set eth0 up",
+            # Without a route the kernel refuses a service's address before kube-proxy's rules can translate it.
+            f"route add {plan.services} dev eth0",
+        ],
+        name,
+    )
 
 
 def connect_pods(cluster: str, plan: AddressPlan, nodes: int) -> None:

@@ -90,9 +90,16 @@ class Node:
         folder = self._folder
         kube = self._parts.kube
         self._start(
-            self.kubelet, kube, "kubelet", f"--config={folder / 'kubelet.yaml'}", f"--kubeconfig={folder / 'kubelet.kubeconfig'}",
-            f"--hostname-override={self.name}", f"--node-ip={self._parts.plan.node(self._index)}",
-            f"--root-dir={folder / 'kubelet'}", f"--cert-dir={folder / 'kubelet-certificates'}")
+            self.kubelet,
+            kube,
+            "kubelet",
+            f"--config={folder / 'kubelet.yaml'}",
+            f"--kubeconfig={folder / 'kubelet.kubeconfig'}",
+            f"--hostname-override={self.name}",
+            f"--node-ip={self._parts.plan.node(self._index)}",
+            f"--root-dir={folder / 'kubelet'}",
+            f"--cert-dir={folder / 'kubelet-certificates'}",
+        )
         self._start(self.proxy, kube, "kube-proxy", f"--config={folder / 'kube-proxy.yaml'}", f"--hostname-override={self.name}")
 
     def wait(self) -> None:
@@ -133,15 +140,16 @@ class Node:
         parts = self._parts
         inside = f"{mount_script(self._folder)}\nexec {shlex.quote(str(Path(parts.facts.binaries) / 'pause'))}"
         own_network = network.NAMESPACES / network.namespace(parts.facts.name, self.name)
-        parts.start(
-            self.holder, "nsenter", f"--net={own_network}", "unshare", "--mount", "--propagation=slave", "sh", "-ec", inside, owner=self.name)
+        parts.start(self.holder, "nsenter", f"--net={own_network}", "unshare", "--mount", "--propagation=slave", "sh", "-ec", inside, owner=self.name)
         identity = parts.processes.identity(self.holder)
         parts.processes.wait(self.holder, Path(f"/proc/{identity.pid}/root/run/node-ready").exists, SECONDS, f"node {self.name}")
 
     def _import_pause(self) -> None:
         command = [*self.enter(), "ctr", f"--address={SOCKET}", "--namespace=k8s.io"]
+
         def answers() -> bool:
             return subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0
+
         self._parts.processes.wait(self.containerd, answers, SECONDS, f"node {self.name}")
         archive = self._parts.folder.path / "pause.tar"
         done = subprocess.run([*command, "images", "import", str(archive)], capture_output=True, text=True, check=False)
@@ -156,17 +164,34 @@ class Node:
             write_atomically(folder / "kernel" / setting, value + "\n")
         user = f"kubelet-{self.name}"
         write_atomically(folder / "kubelet.kubeconfig", kubeconfig(parts.folder.pki, user, parts.facts.name, parts.server), 0o600)
-        write_atomically(folder / "kubelet.yaml", yaml.safe_dump(kubelet_configuration(
-            parts.facts.kubernetes, str(parts.plan.node(self._index)), str(parts.plan.dns_service), parts.cgroups.pods(self.name), folder,
-            parts.folder.pki, user, self._index == 0), sort_keys=False))
-        write_atomically(folder / "kube-proxy.yaml", yaml.safe_dump(proxy_configuration(
-            parts.folder.pki / "kube-proxy.kubeconfig", str(parts.plan.node(self._index))), sort_keys=False))
+        write_atomically(
+            folder / "kubelet.yaml",
+            yaml.safe_dump(
+                kubelet_configuration(
+                    parts.facts.kubernetes,
+                    str(parts.plan.node(self._index)),
+                    str(parts.plan.dns_service),
+                    parts.cgroups.pods(self.name),
+                    folder,
+                    parts.folder.pki,
+                    user,
+                    self._index == 0,
+                ),
+                sort_keys=False,
+            ),
+        )
+        write_atomically(
+            folder / "kube-proxy.yaml",
+            yaml.safe_dump(proxy_configuration(parts.folder.pki / "kube-proxy.kubeconfig", str(parts.plan.node(self._index))), sort_keys=False),
+        )
         write_atomically(folder / "cni" / "10-pods.conflist", json.dumps(cni_configuration(str(parts.plan.pods(self._index))), indent=2))
         write_atomically(folder / "containerd.toml", containerd_configuration(folder, str(cni_folder())))
         hosts = folder / "registries"
         write_atomically(hosts / registry.plain_address(parts) / "hosts.toml", hosts_configuration(f"http://{registry.plain_address(parts)}"))
-        write_atomically(hosts / registry.tls_address(parts) / "hosts.toml",
-                         hosts_configuration(f"https://{registry.tls_address(parts)}", parts.folder.pki / "registry-ca.crt"))
+        write_atomically(
+            hosts / registry.tls_address(parts) / "hosts.toml",
+            hosts_configuration(f"https://{registry.tls_address(parts)}", parts.folder.pki / "registry-ca.crt"),
+        )
 
 
 def mount_script(folder: Path) -> str:

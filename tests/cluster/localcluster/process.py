@@ -106,7 +106,13 @@ class Processes:
         with self.log(name).open("ab") as log:
             child = subprocess.Popen(
                 ["/bin/sh", "-c", ENTER_AND_BECOME, "sh", *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables, cwd="/", start_new_session=True)
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=variables,
+                cwd="/",
+                start_new_session=True,
+            )
         with self._lock:
             self._children[name] = child
         identity = identity_of(child.pid)

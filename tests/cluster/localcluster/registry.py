@@ -56,8 +56,9 @@ def start(parts: Parts) -> None:
     tls = {"certificate": str(pki / "registry.crt"), "key": str(pki / "registry.key")}
     configurations = {
         PLAIN: configuration(plain_address(parts), folder / "images", secrets.token_hex()),
-        TLS: configuration(tls_address(parts), folder / "images-tls", secrets.token_hex(),
-                           http={"tls": tls}, auth={"htpasswd": {"realm": "registry", "path": str(users)}}),
+        TLS: configuration(
+            tls_address(parts), folder / "images-tls", secrets.token_hex(), http={"tls": tls}, auth={"htpasswd": {"realm": "registry", "path": str(users)}}
+        ),
     }
     for name, content in configurations.items():
         path = folder / f"{name}.yaml"

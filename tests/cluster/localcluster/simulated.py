@@ -48,9 +48,16 @@ def count_ready(api: Api) -> int:
 def start(parts: Parts, binaries: Path) -> None:
     """Start kwok."""
     parts.start(
-        PROCESS, str(binaries / "kwok"), f"--kubeconfig={parts.folder.pki / 'kwok.kubeconfig'}", f"--config={binaries / 'stages.yaml'}",
-        "--manage-all-nodes=false", f"--manage-nodes-with-annotation-selector={MARK}=fake",
-        f"--cidr={parts.plan.simulated_pods}", f"--node-ip={parts.plan.simulated_node}", "--node-lease-duration-seconds=40")
+        PROCESS,
+        str(binaries / "kwok"),
+        f"--kubeconfig={parts.folder.pki / 'kwok.kubeconfig'}",
+        f"--config={binaries / 'stages.yaml'}",
+        "--manage-all-nodes=false",
+        f"--manage-nodes-with-annotation-selector={MARK}=fake",
+        f"--cidr={parts.plan.simulated_pods}",
+        f"--node-ip={parts.plan.simulated_node}",
+        "--node-lease-duration-seconds=40",
+    )
 
 
 def adjust(parts: Parts, wanted: int) -> None:

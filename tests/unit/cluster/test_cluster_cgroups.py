@@ -19,12 +19,15 @@ UNIFIED = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nsdelegate 0 0\n"
 ONLY_SYSTEMD = UNIFIED + "cgroup /sys/fs/cgroup/systemd cgroup rw,name=systemd 0 0\n"
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    (HYBRID, ["memory", "cpu,cpuacct", "systemd"]),
-    (UNIFIED, ["cgroup"]),
-    (ONLY_SYSTEMD, ["cgroup"]),
-    ("proc /proc proc rw 0 0\n", []),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (HYBRID, ["memory", "cpu,cpuacct", "systemd"]),
+        (UNIFIED, ["cgroup"]),
+        (ONLY_SYSTEMD, ["cgroup"]),
+        ("proc /proc proc rw 0 0\n", []),
+    ],
+)
 def test_used_hierarchies(text, expected):
     """Version 1 where it has controllers, else version 2."""
     assert [hierarchy.mount.name for hierarchy in used_hierarchies(parse_mounts(text))] == expected

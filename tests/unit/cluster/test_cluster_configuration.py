@@ -26,7 +26,8 @@ def fixture_parts(tmp_path, monkeypatch):
 def kubelet(minor="1.36", control_plane=False):
     """A kubelet's configuration."""
     return node.kubelet_configuration(
-        minor, "198.18.0.11", "198.18.1.10", "/nanoagent-test/worker1", Path("/node"), Path("/pki"), "kubelet-worker1", control_plane)
+        minor, "198.18.0.11", "198.18.1.10", "/nanoagent-test/worker1", Path("/node"), Path("/pki"), "kubelet-worker1", control_plane
+    )
 
 
 def test_kubelet():
@@ -48,8 +49,12 @@ def test_a_kubelet_is_told_nothing_that_it_does_not_know(minor, known):
 
 def test_nothing_skips_verification(parts):
     """TLS is real everywhere."""
-    commands = [controlplane.etcd_command(parts), controlplane.apiserver_command(parts),
-                controlplane.controller_manager_command(parts), controlplane.scheduler_command(parts)]
+    commands = [
+        controlplane.etcd_command(parts),
+        controlplane.apiserver_command(parts),
+        controlplane.controller_manager_command(parts),
+        controlplane.scheduler_command(parts),
+    ]
     flags = " ".join(flag for command in commands for flag in command)
     assert "insecure" not in flags and "http://" not in flags
     assert "--kubelet-certificate-authority=" in flags
@@ -75,7 +80,11 @@ def test_mounts_cover_what_a_node_has_for_itself():
 def test_registry_hosts():
     """The registry with TLS is verified with its own authority."""
     assert node.hosts_configuration("http://198.18.0.1:5000").splitlines() == [
-        'server = "http://198.18.0.1:5000"', "", '[host."http://198.18.0.1:5000"]', 'capabilities = ["pull", "resolve"]']
+        'server = "http://198.18.0.1:5000"',
+        "",
+        '[host."http://198.18.0.1:5000"]',
+        'capabilities = ["pull", "resolve"]',
+    ]
     assert 'ca = "/pki/ca.crt"' in node.hosts_configuration("https://198.18.0.1:5443", Path("/pki/ca.crt"))
 
 

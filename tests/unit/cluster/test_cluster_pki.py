@@ -50,8 +50,7 @@ def test_a_kubelet_is_its_node(folder):
 
 def test_the_api_server_serves_all_its_names(folder):
     """Clients reach it at its own address, at the service's and, in tests of errors, at localhost."""
-    assert served(certificate(folder, "apiserver")) >= {
-        str(PLAN.machine), str(PLAN.kubernetes_service), "127.0.0.1", "localhost", "kubernetes.default.svc"}
+    assert served(certificate(folder, "apiserver")) >= {str(PLAN.machine), str(PLAN.kubernetes_service), "127.0.0.1", "localhost", "kubernetes.default.svc"}
 
 
 def test_only_the_administrators_are_masters(folder):

@@ -62,10 +62,13 @@ def test_a_lock_survives_the_removal_of_the_folder(folder):
     assert order == ["first", "second"]
 
 
-@pytest.mark.parametrize(("wish", "cause"), [
-    (Wish("test", kubernetes="1.35"), "runs Kubernetes 1.36"),
-    (Wish("test", nodes=2), "to have fewer"),
-])
+@pytest.mark.parametrize(
+    ("wish", "cause"),
+    [
+        (Wish("test", kubernetes="1.35"), "runs Kubernetes 1.36"),
+        (Wish("test", nodes=2), "to have fewer"),
+    ],
+)
 def test_changes_that_need_a_new_cluster_are_refused(wish, cause):
     """One line says what to run."""
     with pytest.raises(StepFailed, match=cause) as failure:
@@ -73,11 +76,14 @@ def test_changes_that_need_a_new_cluster_are_refused(wish, cause):
     assert "down --name test" in str(failure.value)
 
 
-@pytest.mark.parametrize(("log", "expected"), [
-    ("I1121 started\nE1121 11:00:00 broken\nI1121 bye\n", "E1121 11:00:00 broken"),
-    ("one\ntwo\n\n", "two"),
-    ("", ""),
-])
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("I1121 started\nE1121 11:00:00 broken\nI1121 bye\n", "E1121 11:00:00 broken"),
+        ("one\ntwo\n\n", "two"),
+        ("", ""),
+    ],
+)
 def test_the_line_that_tells(tmp_path, log, expected):
     """The last line of trouble, or else the last line."""
     (tmp_path / "log").write_text(log)
