@@ -133,14 +133,14 @@ def _compile(go: str, sources: Path, what: str, flags: list[str], packages: list
     with (
         progress.step(f"build of {what}"),
         log.open("w") as stream,
-        progress.bar(f"          {what}", total) as bar,
+        progress.counting(f"          {what}", total) as counter,
         subprocess.Popen(
             command, cwd=sources, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as child,
     ):
         for line in child.stdout:
             stream.write(line)
-            bar.advance()
+            counter.advance()
     if child.returncode:
         raise StepFailed(f"build of {what}", f"go build ended with {child.returncode}", log)
     log.unlink()

@@ -48,13 +48,13 @@ class Progress:
         self.say(f"{time.monotonic() - begin:6.1f} s  {title}")
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Bar]:
+    def counting(self, label: str, total: int) -> Iterator[Bar]:
         """A progress bar: redrawn on a terminal, a line for each tenth elsewhere."""
-        bar = Bar(self._stream, label, total)
+        counter = Bar(self._stream, label, total)
         try:
-            yield bar
+            yield counter
         finally:
-            bar.finish()
+            counter.finish()
 
 
 class Bar:
