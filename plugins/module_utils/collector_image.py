@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import oci, registry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_push import plan_push, push
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import Reference, parse_reference
 
 NOT_REPRODUCIBLE = (
     "this machine's zlib compresses unlike the original one, so the image may get another digest on other machines; "
@@ -14,12 +16,12 @@ NOT_REPRODUCIBLE = (
 )
 
 
-def push_target(name: str) -> registry.Reference:
+def push_target(name: str) -> Reference:
     """The destination of a push.
 
     :raises Failure: malformed, or without a tag, or with a digest (which follows from the content)
     """
-    target = registry.parse_reference(name)
+    target = parse_reference(name)
     if target.digest:
         raise Failure(f"name {name!r} has a digest, but the digest follows from the content", "leave it out and give a tag")
     if not target.tag:
@@ -58,10 +60,10 @@ def run(options: dict, check_mode: bool) -> dict:
 
     actions, before_image, before_archive, archive = [], None, None, None
     if client:
-        plan = registry.plan_push(client, target, image)
+        plan = plan_push(client, target, image)
         actions, before_image = plan["actions"], plan["before"]
         if not check_mode and actions:
-            registry.push(client, target, {blob["digest"]: blob for blob in oci.image_blobs(image)}, actions)
+            push(client, target, {blob["digest"]: blob for blob in oci.image_blobs(image)}, actions)
     if path:
         content = oci.archive_bytes(image, str(target or ""), target.tag if target else "")
         archive = archive_action(path, content)

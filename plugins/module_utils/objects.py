@@ -11,7 +11,7 @@ import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_name import is_pinned
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import collector_config, pod_template
 

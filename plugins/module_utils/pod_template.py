@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_name import pull_policy
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import pull_policy
 
 CONTAINER = "collector"
 COLLECTOR = "/collector"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client of the OCI distribution API, over requests: names, credentials, manifests, blobs and pushing an image.
+"""Client of the OCI distribution API, over requests: manifests, blobs, logins and retries.
 
 A Registry speaks to one host and may be used by several threads at once. Blobs are streamed, never held whole.
 Every failure is a RegistryFailure of one line: host, repository, what was asked for, status, the registry's own code
@@ -10,26 +10,24 @@ and the next step. Secrets never get into one.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import email.utils
 import io
 import json
 import re
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import DIGEST, DOCKER_HUB, DOCKER_HUB_API
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import descriptor, sha256_digest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_credentials import Credentials, docker_config_credentials, parse_challenge
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 REQUESTS_IMPORT_ERROR = None
@@ -49,11 +47,6 @@ MANIFEST_TYPES = (
 # The specification asks registries to take manifests of 4 MiB; nothing else that is read whole is larger.
 ANSWER_LIMIT = 8 << 20
 PIECE = 1 << 20
-
-DOCKER_HUB = "docker.io"
-DOCKER_HUB_API = "registry-1.docker.io"
-# The name under which docker login keeps the credentials of Docker Hub.
-DOCKER_HUB_AUTH_KEY = "https://index.docker.io/v1/"
 
 RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 LONGEST_PAUSE = 60.0
@@ -75,191 +68,6 @@ class Transient(Exception):
         super().__init__(failure.message)
         self.failure = failure
         self.pause = pause
-
-
-# --- names ------------------------------------------------------------------------------------------------------
-
-_HOST = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::(?P<port>[0-9]{1,5}))?")
-_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_NAME_SHAPE = "write it as host:port/repository:tag, for example registry.example.com:5000/team/collector:1.0"
-
-
-@dataclass(frozen=True)
-class Reference:
-    """An image's name in its parts; tag and digest are empty where the name has none."""
-
-    host: str
-    repository: str
-    tag: str = ""
-    digest: str = ""
-
-    @property
-    def name(self) -> str:
-        """Host and repository, without tag and digest."""
-        return f"{self.host}/{self.repository}"
-
-    def __str__(self) -> str:
-        return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
-
-
-def _is_host(first_part: str) -> bool:
-    """Docker's rule: the part before the first slash is a host only if no repository could begin like that."""
-    return any(sign in first_part for sign in ".:[") or first_part == "localhost" or first_part != first_part.lower()
-
-
-def parse_reference(text: str) -> Reference:
-    """Split `host:port/repository:tag@digest`; without a host it is Docker Hub, as everywhere else.
-
-    :raises Failure: the name is malformed; what it says in place of a password is left out of the message
-    """
-    text = str(text).strip()
-    if "://" in text:
-        raise Failure("image name begins with a URL scheme", _NAME_SHAPE)
-    rest, at_sign, digest = text.partition("@")
-    if at_sign and not _DIGEST.fullmatch(digest):
-        # In user:password@host/repository it is the password that stands before the sign.
-        shown = f" {rest!r}" if "/" in rest and "/" not in digest else ""
-        raise Failure(f"image name{shown} has something after '@' that is no digest (sha256: and 64 hex digits)", _NAME_SHAPE)
-    first, slash, remainder = rest.partition("/")
-    if slash and _is_host(first):
-        host, path = first, remainder
-    else:
-        host, path = DOCKER_HUB, rest
-    repository, colon, tag = path.partition(":")
-    if host in ("index.docker.io", DOCKER_HUB_API):
-        host = DOCKER_HUB
-    if host == DOCKER_HUB and repository and "/" not in repository:
-        repository = f"library/{repository}"
-    host_match = _HOST.fullmatch(host)
-    if not host_match or not 0 < int(host_match["port"] or 443) < 65536:
-        raise Failure(f"image name {rest!r} has the malformed host {host!r}", _NAME_SHAPE)
-    if not repository:
-        raise Failure(f"image name {rest!r} has no repository", _NAME_SHAPE)
-    if repository != repository.lower():
-        raise Failure(f"image name {rest!r} has capital letters in its repository", "write the repository in lower case")
-    if not _REPOSITORY.fullmatch(repository) or len(repository) > 255:
-        raise Failure(f"image name {rest!r} has the malformed repository {repository!r}", _NAME_SHAPE)
-    if colon and not _TAG.fullmatch(tag):
-        raise Failure(f"image name {rest!r} has the malformed tag {tag!r}", _NAME_SHAPE)
-    return Reference(host, repository, tag, digest)
-
-
-# --- credentials ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """What a registry or its token service is told; an identity token takes the place of user and password."""
-
-    username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
-
-    def basic(self) -> str:
-        """The value of a basic Authorization header."""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-
-    def secrets(self) -> list:
-        """Every form in which the secret could turn up in a text."""
-        return [text for text in (self.password, self.identity_token, self.basic().partition(" ")[2] if self.password else "") if text]
-
-
-def _auth_keys(host: str) -> list:
-    keys = [DOCKER_HUB_AUTH_KEY, DOCKER_HUB, "index.docker.io"] if host == DOCKER_HUB else [host]
-    return keys + [f"https://{host}", f"https://{host}/", f"https://{host}/v1/", f"https://{host}/v2/", f"http://{host}"]
-
-
-def _auth_entry_credentials(entry: dict, path: str, host: str) -> Credentials:
-    if entry.get("identitytoken"):
-        return Credentials(identity_token=entry["identitytoken"])
-    if entry.get("auth"):
-        try:
-            username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
-        except (binascii.Error, ValueError):
-            colon = ""
-        if not colon:
-            raise Failure(f"{path} has an entry for {host} whose auth is not base64 of user:password", f"log in to {host} again")
-        return Credentials(username, password.rstrip("\0"))
-    return Credentials(entry.get("username", ""), entry.get("password", ""))
-
-
-def _helper_credentials(helper: str, server: str, host: str) -> Credentials | None:
-    """Ask a credential helper; None where it holds nothing for the server."""
-    program = f"docker-credential-{helper}"
-    try:
-        answer = subprocess.run([program, "get"], input=server, capture_output=True, text=True, timeout=30, check=False)
-    except FileNotFoundError:
-        raise Failure(f"the credential helper {program} for {host} is not installed", "install it, or give username and password") from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Failure(f"the credential helper {program} for {host} failed ({type(error).__name__})", f"try '{program} get' by hand") from None
-    if answer.returncode:
-        if "not found" in answer.stdout + answer.stderr:
-            return None
-        raise Failure(f"the credential helper {program} for {host} ended with exit code {answer.returncode}", f"try '{program} get' by hand")
-    try:
-        found = json.loads(answer.stdout)
-        username, secret = found["Username"], found["Secret"]
-    except (ValueError, KeyError, TypeError):
-        raise Failure(f"the credential helper {program} for {host} gave no user and secret", f"try '{program} get' by hand") from None
-    if username == "<token>":
-        return Credentials(identity_token=secret)
-    return Credentials(username, secret)
-
-
-def docker_config_credentials(path: str, host: str) -> Credentials | None:
-    """What a Docker config.json says for a host: its own helper first, then its entry, then the common helper.
-
-    :returns: None where the file says nothing about the host
-    :raises Failure: the file or the helper is missing or broken
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-        helpers, entries = dict(config.get("credHelpers") or {}), dict(config.get("auths") or {})
-    except FileNotFoundError:
-        raise Failure(f"docker_config {path} does not exist", "log in with your usual tool, or give username and password") from None
-    except OSError as error:
-        raise Failure(f"docker_config {path} cannot be read ({error.strerror})", "make it readable for this user") from None
-    except (ValueError, AttributeError, TypeError):
-        raise Failure(f"docker_config {path} is not a Docker config.json", "give the path of a file with 'auths'") from None
-    keys = _auth_keys(host)
-    for key in keys:
-        if key in helpers:
-            return _helper_credentials(helpers[key], key, host)
-    for key in keys:
-        if isinstance(entries.get(key), dict) and entries[key]:
-            return _auth_entry_credentials(entries[key], path, host)
-    if config.get("credsStore"):
-        return _helper_credentials(config["credsStore"], keys[0], host)
-    return None
-
-
-@dataclass(frozen=True)
-class Challenge:
-    """What a registry's WWW-Authenticate header asks for."""
-
-    scheme: str
-    realm: str = ""
-    service: str = ""
-
-
-def parse_challenge(header: str) -> Challenge | None:
-    """The bearer challenge of a WWW-Authenticate header, else the basic one, else None."""
-    challenges, fields = {}, {}
-    for name, quoted, bare, scheme in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,"]+))|([A-Za-z]+)', header):
-        if scheme:
-            fields = challenges.setdefault(scheme.lower(), {})
-        else:
-            fields.setdefault(name.lower(), quoted or bare)
-    for scheme in ("bearer", "basic"):
-        if scheme in challenges:
-            return Challenge(scheme, challenges[scheme].get("realm", ""), challenges[scheme].get("service", ""))
-    return None
-
-
-# --- blobs ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -301,8 +109,6 @@ class _Window:
         self._left -= len(piece)
         return piece
 
-
-# --- failures ---------------------------------------------------------------------------------------------------
 
 _PUSH_RIGHT = "use an account that may push to this repository"
 # First match wins: (status or None, error code or None, next step).
@@ -376,9 +182,6 @@ def retry_after(value: str | None, now: float) -> float | None:
 def _number(value: str | None) -> int:
     """A header's number; 0 where there is none."""
     return int(value) if value and value.isdigit() else 0
-
-
-# --- client -----------------------------------------------------------------------------------------------------
 
 
 def check_ca_file(path: str) -> None:
@@ -478,7 +281,7 @@ class Registry:
         if answer.status == 404:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
-        if answer.status == 405 or not _DIGEST.fullmatch(digest):
+        if answer.status == 405 or not DIGEST.fullmatch(digest):
             manifest = self.get_manifest(repository, reference)
             return manifest and descriptor(manifest)
         return {
@@ -496,9 +299,9 @@ class Registry:
         answer = self._run(call, allowed=(200, 404))
         if answer.status == 404:
             return None
-        wanted = reference if _DIGEST.fullmatch(reference) else answer.headers.get("Docker-Content-Digest", "")
+        wanted = reference if DIGEST.fullmatch(reference) else answer.headers.get("Docker-Content-Digest", "")
         digest = sha256_digest(answer.body)
-        if _DIGEST.fullmatch(wanted) and digest != wanted:
+        if DIGEST.fullmatch(wanted) and digest != wanted:
             raise self._failure(call, f"the registry sent other bytes than {wanted}", "do not use it; is a proxy in between?")
         return {
             "mediaType": answer.headers.get("Content-Type", "").partition(";")[0],
@@ -767,8 +570,6 @@ def _leave_as_is(request):
     return request
 
 
-# --- options of modules -----------------------------------------------------------------------------------------
-
 # The argument spec of the documentation fragment `registry`.
 OPTIONS = {
     "username": {"type": "str"},
@@ -801,65 +602,3 @@ def registry_from_options(options: dict, host: str, access: str) -> Registry:
         validate_certs=options["validate_certs"],
         plain_http=options["plain_http"],
     )
-
-
-# --- pushing an image -------------------------------------------------------------------------------------------
-
-
-def _in_parallel(registry: Registry, function: Callable, items: Iterable) -> list:
-    with ThreadPoolExecutor(max_workers=registry.connections) as pool:
-        return list(pool.map(function, items))
-
-
-def plan_push(registry: Registry, target: Reference, image: dict) -> dict:
-    """What has to be sent so that the target's tag is the image. Reads only; one HEAD when nothing has to be done.
-
-    :param image: as in the module oci
-    :returns: `{"before": digest or None, "actions": [action]}` with actions in the order of sending, each
-        `{"action": "upload_blob" or "put_manifest", "what": str, "digest": str, "size": int}`; put_manifest also has
-        `"reference"`: the digest, or the tag in the last one
-    """
-    current = registry.head_manifest(target.repository, target.tag)
-    before = current and current["digest"]
-    if before == image["index"]["digest"]:
-        return {"before": before, "actions": []}
-    checks = []
-    for architecture, platform in image["platforms"].items():
-        for part in ("layer", "config"):
-            checks.append(("upload_blob", f"{part} linux/{architecture}", platform[part]))
-    for architecture, platform in image["platforms"].items():
-        checks.append(("put_manifest", f"manifest linux/{architecture}", platform["manifest"]))
-
-    def is_there(check) -> bool:
-        action, _what, blob = check
-        if action == "upload_blob":
-            return registry.has_blob(target.repository, blob["digest"])
-        return registry.head_manifest(target.repository, blob["digest"]) is not None
-
-    actions = []
-    for (action, what, blob), there in zip(checks, _in_parallel(registry, is_there, checks)):
-        if not there:
-            entry = {"action": action, "what": what, "digest": blob["digest"], "size": blob["size"]}
-            actions.append(entry if action == "upload_blob" else {**entry, "reference": blob["digest"]})
-    index = image["index"]
-    last = {"action": "put_manifest", "what": "index", "digest": index["digest"], "size": index["size"], "reference": target.tag}
-    return {"before": before, "actions": [*actions, last]}
-
-
-def push(registry: Registry, target: Reference, blobs: dict, actions: list) -> None:
-    """Carry out a plan: blobs, then the manifests that need them, the tag last, so that it never names half an image.
-
-    :param blobs: `{digest: blob}`
-    """
-
-    def do(action: dict) -> None:
-        blob = blobs[action["digest"]]
-        if action["action"] == "upload_blob":
-            registry.upload_blob(target.repository, bytes_source(blob["data"]))
-        else:
-            registry.put_manifest(target.repository, action["reference"], blob)
-
-    _in_parallel(registry, do, [action for action in actions if action["action"] == "upload_blob"])
-    _in_parallel(registry, do, [action for action in actions[:-1] if action["action"] == "put_manifest"])
-    for action in actions[-1:]:
-        do(action)

@@ -11,6 +11,7 @@ from pathlib import Path
 from ansible_collections.nanoagent.k8s.plugins.module_utils import oci, registry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.collector_image import push_target
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_push import plan_push, push
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 from localcluster.errors import StepFailed, telling_line
 from localcluster.golang import environment as go_environment
@@ -32,9 +33,9 @@ def build_and_push(environment: Environment, architectures: list[str]) -> str:
     image = assemble({architecture: oci.read_program(str(_build(architecture)), architecture) for architecture in architectures})
     target = push_target(f"{environment.registry}/nanoagent/demo-{PROGRAM}:{VERSION}")
     client = registry.registry_from_options(_options(environment), target.host, access="pull,push")
-    actions = registry.plan_push(client, target, image)["actions"]
+    actions = plan_push(client, target, image)["actions"]
     if actions:
-        registry.push(client, target, {blob["digest"]: blob for blob in oci.image_blobs(image)}, actions)
+        push(client, target, {blob["digest"]: blob for blob in oci.image_blobs(image)}, actions)
     return f"{target.name}@{image['index']['digest']}"
 
 

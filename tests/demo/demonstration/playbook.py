@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 from demonstration.checkout import CHECKOUT, collections_folder

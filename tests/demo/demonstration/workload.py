@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import diagnose, is_ready
-from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import parse_reference
 
 from demonstration import objects
 from demonstration.cluster import DemoCluster

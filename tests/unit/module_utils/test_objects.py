@@ -10,7 +10,7 @@ import json
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.applyset import MEMBER_LABEL, set_id
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_name import pull_policy
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import pull_policy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
 from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec

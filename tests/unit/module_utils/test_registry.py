@@ -11,15 +11,11 @@ import socket
 import threading
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils import oci, registry
+from ansible_collections.nanoagent.k8s.plugins.module_utils import image_push, oci, registry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import (
-    Challenge,
-    Credentials,
-    Reference,
-    Registry,
-    RegistryFailure,
-)
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import Reference, parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import Registry, RegistryFailure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_credentials import Challenge, Credentials, docker_config_credentials, parse_challenge
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.programs import make_elf
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
@@ -53,8 +49,8 @@ def client(fake, credentials=None, **options):
 
 def push(registry_client, image, tag="1"):
     target = Reference(registry_client.host, "team/collector", tag)
-    plan = registry.plan_push(registry_client, target, image)
-    registry.push(registry_client, target, {blob["digest"]: blob for blob in oci.image_blobs(image)}, plan["actions"])
+    plan = image_push.plan_push(registry_client, target, image)
+    image_push.push(registry_client, target, {blob["digest"]: blob for blob in oci.image_blobs(image)}, plan["actions"])
     return plan
 
 
@@ -79,7 +75,7 @@ def push(registry_client, image, tag="1"):
     ],
 )
 def test_names(text, expected):
-    assert registry.parse_reference(text) == expected
+    assert parse_reference(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -108,21 +104,21 @@ def test_names(text, expected):
 )
 def test_malformed_names(text, says):
     with pytest.raises(Failure) as failure:
-        registry.parse_reference(text)
+        parse_reference(text)
     assert says in failure.value.message
     assert "\n" not in failure.value.message
 
 
 def test_password_in_a_name_is_not_repeated():
     with pytest.raises(Failure) as failure:
-        registry.parse_reference("alice:pa55-word@reg.example/app:1")
+        parse_reference("alice:pa55-word@reg.example/app:1")
     assert "pa55-word" not in failure.value.message
 
 
 def test_name_parts_come_back_together():
     text = f"reg.example.com:5000/team/app:1.0@{DIGEST}"
-    assert str(registry.parse_reference(text)) == text
-    assert registry.parse_reference(text).name == "reg.example.com:5000/team/app"
+    assert str(parse_reference(text)) == text
+    assert parse_reference(text).name == "reg.example.com:5000/team/app"
 
 
 # --- credentials
@@ -148,17 +144,17 @@ def encoded(text):
 )
 @pytest.mark.parametrize("key", ["reg.example:5000", "https://reg.example:5000", "https://reg.example:5000/v1/"])
 def test_docker_config_entries(tmp_path, entry, expected, key):
-    assert registry.docker_config_credentials(write_config(tmp_path, {"auths": {key: entry}}), "reg.example:5000") == expected
+    assert docker_config_credentials(write_config(tmp_path, {"auths": {key: entry}}), "reg.example:5000") == expected
 
 
 def test_docker_config_of_docker_hub(tmp_path):
     path = write_config(tmp_path, {"auths": {"https://index.docker.io/v1/": {"auth": encoded("a:b")}}})
-    assert registry.docker_config_credentials(path, "docker.io") == Credentials("a", "b")
+    assert docker_config_credentials(path, "docker.io") == Credentials("a", "b")
 
 
 def test_docker_config_without_the_host(tmp_path):
     path = write_config(tmp_path, {"auths": {"other.example": {"auth": encoded("a:b")}}})
-    assert registry.docker_config_credentials(path, "reg.example") is None
+    assert docker_config_credentials(path, "reg.example") is None
 
 
 @pytest.fixture
@@ -177,25 +173,25 @@ def helper(tmp_path, monkeypatch):
 def test_credential_helper(tmp_path, helper):
     helper(json.dumps({"Username": "alice", "Secret": "pa55"}))
     path = write_config(tmp_path, {"credHelpers": {"reg.example": "fake"}})
-    assert registry.docker_config_credentials(path, "reg.example") == Credentials("alice", "pa55")
+    assert docker_config_credentials(path, "reg.example") == Credentials("alice", "pa55")
 
 
 def test_common_credential_helper_with_a_token(tmp_path, helper):
     helper(json.dumps({"Username": "<token>", "Secret": "t0ken"}))
     path = write_config(tmp_path, {"auths": {"reg.example": {}}, "credsStore": "fake"})
-    assert registry.docker_config_credentials(path, "reg.example") == Credentials(identity_token="t0ken")
+    assert docker_config_credentials(path, "reg.example") == Credentials(identity_token="t0ken")
 
 
 def test_credential_helper_that_has_nothing(tmp_path, helper):
     helper("credentials not found in native keychain", code=1)
-    assert registry.docker_config_credentials(write_config(tmp_path, {"credsStore": "fake"}), "reg.example") is None
+    assert docker_config_credentials(write_config(tmp_path, {"credsStore": "fake"}), "reg.example") is None
 
 
 @pytest.mark.parametrize("output, code", [("s3cret trouble", 2), ("s3cret", 0), ('{"Username": "s3cret"}', 0)])
 def test_broken_credential_helper(tmp_path, helper, output, code):
     helper(output, code)
     with pytest.raises(Failure) as failure:
-        registry.docker_config_credentials(write_config(tmp_path, {"credsStore": "fake"}), "reg.example")
+        docker_config_credentials(write_config(tmp_path, {"credsStore": "fake"}), "reg.example")
     assert "docker-credential-fake" in failure.value.message
     assert "s3cret" not in failure.value.message
 
@@ -212,14 +208,14 @@ def test_broken_credential_helper(tmp_path, helper, output, code):
 )
 def test_broken_docker_config(tmp_path, content, says):
     with pytest.raises(Failure) as failure:
-        registry.docker_config_credentials(write_config(tmp_path, content), "reg.example")
+        docker_config_credentials(write_config(tmp_path, content), "reg.example")
     assert says in failure.value.message
     assert "s3cret" not in failure.value.message
 
 
 def test_missing_docker_config():
     with pytest.raises(Failure, match="does not exist"):
-        registry.docker_config_credentials("/absent/config.json", "reg.example")
+        docker_config_credentials("/absent/config.json", "reg.example")
 
 
 def test_credentials_do_not_show():
@@ -242,7 +238,7 @@ def test_credentials_do_not_show():
     ],
 )
 def test_challenges(header, expected):
-    assert registry.parse_challenge(header) == expected
+    assert parse_challenge(header) == expected
 
 
 # --- small parts
