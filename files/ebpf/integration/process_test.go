@@ -124,6 +124,32 @@ func TestOneExitForAllThreads(t *testing.T) {
 	})
 }
 
+func TestExecByAnotherThread(t *testing.T) {
+	eachVariant(t, func(t *testing.T, variant string) {
+		python, err := exec.LookPath("python3")
+		if err != nil {
+			t.Skip("needs python3")
+		}
+		c := start(t, setup{variant: variant})
+		nonce := nonce(t)
+		script := `import os, sys, threading
+threading.Thread(target=os.execv, args=("/bin/sh", ["sh", "-c", "exit 9", sys.argv[1]])).start()
+threading.Event().wait()`
+		exec.Command(python, "-c", script, nonce).Run()
+		shell := c.await(1, func(l line) bool { return l.Type == "exec" && l.argument(0) == "sh" && l.argument(3) == nonce })[0]
+		same := func(kind string) func(line) bool {
+			return func(l line) bool { return l.Type == kind && l.Process.ID == shell.Process.ID }
+		}
+		c.await(1, same("exit"))
+		time.Sleep(50 * time.Millisecond)
+		exits := c.matching(same("exit"))
+		// There are more than two where python3 is a script that finds the real one.
+		if len(c.matching(same("fork"))) != 1 || len(c.matching(same("exec"))) < 2 || len(exits) != 1 || exits[0].Exit.Code != 9 {
+			t.Errorf("the process does not keep its id: %+v", exits)
+		}
+	})
+}
+
 func TestExecFacts(t *testing.T) {
 	c := start(t, setup{config: map[string]any{"cluster": "c1", "tags": map[string]string{"team": "a"}}})
 	nonce := nonce(t)
