@@ -29,7 +29,12 @@ func hierarchy() string {
 // cgroup makes a directory below a root of this test's own.
 func cgroup(t *testing.T, path ...string) string {
 	t.Helper()
-	root := filepath.Join(hierarchy(), fmt.Sprintf("nanoagent-test-%d", os.Getpid()))
+	return cgroupBelow(t, hierarchy(), path...)
+}
+
+func cgroupBelow(t *testing.T, mount string, path ...string) string {
+	t.Helper()
+	root := filepath.Join(mount, fmt.Sprintf("nanoagent-test-%d", os.Getpid()))
 	directory := filepath.Join(append([]string{root}, path...)...)
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		t.Skip("cannot make a cgroup here: ", err)
@@ -183,6 +188,28 @@ func TestSystemdForm(t *testing.T) {
 	c := start(t, setup{})
 	nonce := nonce(t)
 	runInside(t, place, "/bin/true", nonce)
+	l := c.await(1, func(l line) bool { return l.Type == "exec" && l.argument(1) == nonce })[0]
+	if l.Container == nil || l.Container.ID != container || l.Pod == nil || l.Pod.UID != uid {
+		t.Errorf("%+v %+v", l.Container, l.Pod)
+	}
+}
+
+// TestUnifiedHierarchyOfAHybridMachine covers the way of cgroup v2 on a
+// machine that has v1 too: a process in the root of v1's controllers counts
+// by its directory in v2.
+func TestUnifiedHierarchyOfAHybridMachine(t *testing.T) {
+	const unified, memory = "/sys/fs/cgroup/unified", "/sys/fs/cgroup/memory"
+	for _, needed := range []string{unified, memory} {
+		if _, err := os.Stat(needed + "/cgroup.procs"); err != nil {
+			t.Skip("not a hybrid machine: ", err)
+		}
+	}
+	place := cgroupBelow(t, unified, "kubepods", "burstable", "pod"+uid, container)
+	c := start(t, setup{})
+	nonce := nonce(t)
+	words := append(inside(place), inside(memory)...)
+	words = append(words, "/bin/true", nonce)
+	run(t, exec.Command(words[0], words[1:]...))
 	l := c.await(1, func(l line) bool { return l.Type == "exec" && l.argument(1) == nonce })[0]
 	if l.Container == nil || l.Container.ID != container || l.Pod == nil || l.Pod.UID != uid {
 		t.Errorf("%+v %+v", l.Container, l.Pod)

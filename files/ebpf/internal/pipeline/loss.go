@@ -94,7 +94,6 @@ func (p *Pipeline) publish() {
 	status := Status{
 		Ready:     p.self.known,
 		Drained:   p.now,
-		NodeRoot:  p.nodeRoot,
 		PodLogs:   p.podLogs,
 		Balance:   p.balance,
 		Missed:    maps.Clone(p.missed),

@@ -84,7 +84,6 @@ type Pipeline struct {
 type Status struct {
 	Ready     bool
 	Drained   time.Time // when the ring was last read to its end
-	NodeRoot  string
 	PodLogs   bool
 	Balance   [event.Types]output.Balance
 	LostByCPU [event.Types][]uint64

@@ -26,7 +26,6 @@ const (
 // place is a cgroup: whose it is, and the events that wait for its names.
 type place struct {
 	cgroup.Place
-	path      string
 	mine      bool
 	names     pods.Names
 	complete  bool
@@ -62,7 +61,6 @@ func (p *Pipeline) newPlace(e *event.Event) *place {
 	path := string(event.AppendPath(nil, e.Cgroup, cut))
 	return &place{
 		Place: cgroup.Parse(path),
-		path:  path,
 		// What stands in front of a cut path is not known; it is kept
 		// rather than lost.
 		mine:      cut || cgroup.Below(path, p.nodeRoot),
