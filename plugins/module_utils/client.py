@@ -189,11 +189,15 @@ class Cluster:
     def _json(self, method, path, verb, target, query=None, body=None, content_type="application/json"):
         response = self._send(method, path, verb, target, query, body, content_type)
         try:
-            return json.loads(response.data)
-        except ValueError as error:
+            answer = json.loads(response.data)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
             raise Failure(
-                f"{self.server} answered {verb} {target} with something that is not JSON", "check host or the kubeconfig's server, and proxies in between"
-            ) from error
+                f"{self.server} answered {verb} {target} with something that is no Kubernetes object",
+                "check host or the kubeconfig's server, and proxies in between",
+            )
+        return answer
 
     def _send(self, method, path, verb, target, query=None, body=None, content_type="application/json", stream=False, timeout=None):
         url = self.server + path + (f"?{urlencode(query)}" if query else "")

@@ -13,6 +13,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 
 _WATCH_SECONDS = 240
 _PAUSE_AFTER_FAILURE = 1.0
+_PAUSE_AFTER_STREAM = 0.1
 _FAILURES_IN_A_ROW = 5
 
 
@@ -70,6 +71,8 @@ class Reflector(threading.Thread):
                 version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":
                     self._take(event)
+            # A server or proxy that ends every stream at once must not be asked without a pause.
+            self._stopped.wait(_PAUSE_AFTER_STREAM)
 
     def _take(self, event):
         obj = event["object"]

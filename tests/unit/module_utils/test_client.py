@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.reflector import Reflector
+from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
+
+IMAGE = "registry.example/c@sha256:" + "0" * 64
+GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "the continue token is too old"}
+
+
+def connect(server):
+    return Cluster({**dict.fromkeys(connection_argument_spec()), "host": server.url, "api_key": "t"})
+
+
+def node(name):
+    return {"metadata": {"name": name, "uid": name, "resourceVersion": "5"}}
+
+
+def page(*names, token=""):
+    return {"metadata": {"resourceVersion": "7", "continue": token}, "items": [node(name) for name in names]}
+
+
+def test_a_list_is_read_page_by_page():
+    with FakeApiServer(lambda m, p, query: (200, page("b") if query.get("continue") == "x" else page("a", token="x"))) as server:
+        cluster = connect(server)
+        items, version = cluster.list("Node")
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"] and version == "7"
+    assert items[0]["kind"] == "Node" and cluster.requests == {"read": 2, "write": 0}
+
+
+def test_expired_pages_are_read_again_from_the_beginning():
+    answers = iter([(200, page("a", token="x")), (410, GONE), (200, page("a", token="y")), (200, page("b"))])
+    with FakeApiServer(lambda *_: next(answers)) as server:
+        items, _version = connect(server).list("Node")
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+
+
+def test_pages_that_expire_for_ever_end_in_a_failure():
+    with FakeApiServer(lambda *_: (410, GONE)) as server, pytest.raises(ApiFailure) as caught:
+        connect(server).list("Node")
+    assert caught.value.status == 410 and len(server.seen) == 3
+
+
+def test_a_server_that_is_busy_is_asked_again():
+    answers = iter([(429, {}, {"Retry-After": "0"}), (503, {}), (200, {"major": "1", "minor": "36+"})])
+    with FakeApiServer(lambda *_: next(answers)) as server:
+        assert connect(server).version() == (1, 36)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'{"major": "one"}'])
+def test_something_else_that_answers_is_told_as_such(body):
+    with FakeApiServer(lambda *_: (200, body)) as server, pytest.raises(Failure) as caught:
+        connect(server).version()
+    assert server.url in caught.value.message and "check host" in caught.value.message
+
+
+def test_an_old_kubernetes_is_refused_before_anything_is_written(run_module):
+    def answer(_method, path, _query):
+        if path == "/version":
+            return 200, {"major": "1", "minor": "24"}
+        last = path.rpartition("/")[2]
+        return (404, {}) if last == "nanoagent" else (200, page("a"))
+
+    with FakeApiServer(answer) as server:
+        result = run_module(agent.main, {"host": server.url, "api_key": "t", "image": IMAGE})
+    assert result["failed"] and "Kubernetes 1.24" in result["msg"] and "1.25" in result["msg"]
+    assert {method for method, _path, _query in server.seen} == {"GET"}
+
+
+def test_nothing_installed_is_not_well(run_module):
+    def answer(_method, path, _query):
+        return (404, {}) if path.endswith("/daemonsets/nanoagent") else (200, page("a") if path.endswith("/nodes") else page())
+
+    with FakeApiServer(answer) as server:
+        result = run_module(agent_info.main, {"host": server.url, "api_key": "t"})
+    assert not result["changed"] and not result["installed"] and not result["ok"]
+    assert result["causes"] == ["DaemonSet nanoagent/nanoagent does not exist: the agent is not installed"]
+
+
+def test_a_reflector_follows_lists_cut_streams_and_expired_ones():
+    def line(kind, name, version):
+        return json.dumps({"type": kind, "object": {"metadata": {"name": name, "uid": name, "resourceVersion": version}}}).encode() + b"\n"
+
+    hold, lists = threading.Event(), iter([page("a"), page("a", "c")])
+    streams = iter([line("ADDED", "b", "8") + b'{"type": "ADD', line("ERROR", "x", "9"), line("DELETED", "a", "10")])
+
+    def answer(_method, _path, query):
+        if not query.get("watch"):
+            return 200, next(lists)
+        body = next(streams, None)
+        if body is None:
+            hold.wait(10)
+            return 200, b""
+        return 200, body
+
+    changed = threading.Condition()
+    with FakeApiServer(answer) as server:
+        reflector = Reflector(connect(server), changed, "Node")
+        reflector.start()
+        with changed:
+            names = lambda: sorted(obj["metadata"]["name"] for obj in reflector.objects())  # noqa: E731 (read where it is used)
+            assert changed.wait_for(lambda: names() == ["a", "b"], 10)
+            assert changed.wait_for(lambda: names() == ["c"], 10), names()
+        reflector.stop()
+        hold.set()
+    versions = [query["resourceVersion"] for _m, _p, query in server.seen if query.get("watch")]
+    assert versions[:3] == ["7", "8", "7"]
+
+
+def test_a_reflector_without_the_right_ends_with_the_reason():
+    body = {"message": 'nodes is forbidden: User "eve" cannot list resource "nodes" in API group "" at the cluster scope'}
+    changed = threading.Condition()
+    with FakeApiServer(lambda *_: (403, body)) as server:
+        reflector = Reflector(connect(server), changed, "Node")
+        reflector.start()
+        reflector.join(10)
+    assert "eve may not list nodes in the whole cluster" in reflector.failure.message
