@@ -20,7 +20,7 @@ GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "the cont
 
 
 def connect(server):
-    return Cluster({**dict.fromkeys(connection_argument_spec()), "host": server.url, "api_key": "t"})
+    return Cluster({**dict.fromkeys(connection_argument_spec()), "host": server.url, "api_key": "a-token-of-this-test"})
 
 
 def node(name):
@@ -73,7 +73,7 @@ def test_an_old_kubernetes_is_refused_before_anything_is_written(run_module):
         return (404, {}) if last == "nanoagent" else (200, page("a"))
 
     with FakeApiServer(answer) as server:
-        result = run_module(agent.main, {"host": server.url, "api_key": "t", "image": IMAGE})
+        result = run_module(agent.main, {"host": server.url, "api_key": "a-token-of-this-test", "image": IMAGE})
     assert result["failed"] and "Kubernetes 1.24" in result["msg"] and "1.25" in result["msg"]
     assert {method for method, _path, _query in server.seen} == {"GET"}
 
@@ -83,7 +83,7 @@ def test_nothing_installed_is_not_well(run_module):
         return (404, {}) if path.endswith("/daemonsets/nanoagent") else (200, page("a") if path.endswith("/nodes") else page())
 
     with FakeApiServer(answer) as server:
-        result = run_module(agent_info.main, {"host": server.url, "api_key": "t"})
+        result = run_module(agent_info.main, {"host": server.url, "api_key": "a-token-of-this-test"})
     assert not result["changed"] and not result["installed"] and not result["ok"]
     assert result["causes"] == ["DaemonSet nanoagent/nanoagent does not exist: the agent is not installed"]
 
