@@ -128,7 +128,7 @@ func TestFirstEventIsFast(t *testing.T) {
 		run(t, exec.Command("/bin/true"))
 	}
 	took := time.Since(begin)
-	c.startReading()
+	go io.Copy(io.Discard, c.output)
 	c.awaitReady()
 	t.Logf("start to first event %s, resident %s", took, resident(t, c))
 	if took > 2*time.Second {
@@ -157,5 +157,4 @@ func TestClosedOutputEndsTheCollector(t *testing.T) {
 	if err := c.command.Wait(); err == nil || !strings.Contains(c.stderr.String(), "broken pipe") {
 		t.Errorf("ended with %v: %q", err, &c.stderr)
 	}
-	io.Copy(io.Discard, c.output)
 }
