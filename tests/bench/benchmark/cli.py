@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from datetime import datetime, timezone
@@ -35,6 +36,7 @@ def main(words: list[str]) -> int:
     except BenchFailed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
+    record.facts.append(f"load {os.getloadavg()[0]:.2f} at the end")
     report = {
         "bench": arguments.bench,
         "date": date,

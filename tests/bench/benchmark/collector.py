@@ -59,7 +59,7 @@ class Peer:
 
 PEERS = (
     Peer("execsnoop", "exec", rf"^{STORM}\s"),
-    Peer("tcpstates", "connect", r"SYN_SENT\s+->\s+ESTABLISHED"),
+    Peer("tcpstates", "connect", rf"\s{STORM[:10]}\s.*SYN_SENT\s+->\s+ESTABLISHED"),
 )
 
 
@@ -174,7 +174,7 @@ class Bench:
     def watched_by_peer(self, peer: Peer, program: Path) -> None:
         """The same storm under a peer's eyes."""
         with self._lines.open("w+") as output:
-            process = subprocess.Popen([str(program)], stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(_peer_command(program), stdout=output, stderr=subprocess.STDOUT)
             try:
                 time.sleep(PEER_START)
                 used = processor_seconds(process.pid)
@@ -233,7 +233,7 @@ def _peers(record: Record) -> dict[Peer, Path]:
     working = {}
     for peer in PEERS:
         program = debian_tool(peer.name)
-        process = subprocess.Popen([str(program)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(_peer_command(program), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
             _out, errors = process.communicate(timeout=PEER_START)
             record.facts.append(f"{peer.name} of {TOOLS_PACKAGE} does not start here: {' / '.join(errors.strip().splitlines()[-2:])}")
@@ -242,3 +242,8 @@ def _peers(record: Record) -> dict[Peer, Path]:
         process.communicate()
         working[peer] = program
     return working
+
+
+def _peer_command(program: Path) -> list[str]:
+    """These tools need tracefs, which is not mounted everywhere; a mount namespace of its own leaves the machine as it is."""
+    return ["unshare", "--mount", "sh", "-c", 'mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null; exec "$0"', str(program)]

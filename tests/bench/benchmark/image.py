@@ -88,7 +88,7 @@ class Image:
             ENGINE: lambda: _engine(engine, self._plain),
             ENGINE_PACKED: lambda: _engine(fresh("engine-packed"), self._packed),
             ENGINE_AGAIN: lambda: _engine(engine, self._plain),
-            CRANE_PUSH: lambda: measured([self._crane, "push", "--insecure", "--index", str(self._layout), fresh("crane")]).figures(),
+            CRANE_PUSH: lambda: measured([self._crane, "push", "--insecure", str(self._layout), fresh("crane")]).figures(),
             SKOPEO: lambda: measured(["skopeo", "copy", "--all", "--quiet", "--dest-tls-verify=false", source, f"docker://{fresh('skopeo')}"]).figures(),
         }
 

@@ -34,7 +34,7 @@ def manifest_file(folder: Path, objects: list[dict]) -> Path:
 def chart(folder: Path, objects: list[dict]) -> Path:
     """A Helm chart without values whose templates are the objects."""
     path = folder / "chart"
-    (path / "templates").mkdir(parents=True)
+    (path / "templates").mkdir(parents=True, exist_ok=True)
     (path / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": NAME, "version": "0.1.0"}))
     for obj in objects:
         text = yaml.safe_dump(obj, sort_keys=True)
