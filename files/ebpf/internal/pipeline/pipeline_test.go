@@ -199,9 +199,9 @@ func TestNamesAreLookedForAgain(t *testing.T) {
 	b.later(holdFor)
 	b.handle(fact{kind: event.Exit, pid: 2, path: path}.record())
 	b.link(id, "web")
-	b.later(retryEvery / 2)
+	b.later(retryFirst / 2)
 	b.handle(fact{kind: event.Exit, pid: 3, path: path}.record())
-	b.later(retryEvery)
+	b.later(retryFirst)
 	b.handle(fact{kind: event.Exit, pid: 4, path: path}.record())
 	b.expect("exit 1", "exit 2", "exit 3", "exit 4 web")
 }

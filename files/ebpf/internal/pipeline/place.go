@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	// A container's log link, which has its names, appears shortly after its
-	// first process: so long its events wait.
-	holdFor     = 300 * time.Millisecond
-	rereadEvery = 40 * time.Millisecond
-	// After that the names are looked for again at this interval.
+	// A container's log link, which has its names, appears when the kubelet
+	// hears that the container has started, on a busy node more than a second
+	// after the runtime's first process in it: so long its events wait.
+	holdFor     = 2 * time.Second
+	rereadEvery = 100 * time.Millisecond
+	// After that the names are looked for again, ever less often.
+	retryFirst = time.Second
 	retryEvery = 5 * time.Second
 
 	maxPlaces    = 4096
@@ -96,8 +98,8 @@ func (p *Pipeline) young(place *place) bool {
 func (p *Pipeline) resolve(place *place, young bool) {
 	interval := rereadEvery
 	if !young {
-		interval = time.Second
-		place.retryAt = p.now.Add(retryEvery)
+		interval = retryFirst
+		place.retryAt = p.now.Add(min(max(p.now.Sub(place.firstSeen)/2, retryFirst), retryEvery))
 	}
 	p.directory.Refresh(p.now, interval)
 	place.names, place.complete = p.directory.Lookup(place.Container, place.PodUID)
