@@ -1,3 +1,5 @@
+//go:build !kubelet_without_context
+
 package main
 
 import (

@@ -31,6 +31,7 @@ STAGES = (
     "pod/fast/pod-complete.yaml",
     "pod/fast/pod-delete.yaml",
 )
+KUBELET_WITH_CONTEXT_FROM = 34
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
@@ -64,6 +65,8 @@ def kube_binaries(minor: str, progress: Progress) -> Path:
     settings = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": number, "gitTreeState": "clean"}
     stamps = [f"-X {package}.{key}={value}" for package in VERSION_PACKAGES for key, value in settings.items()]
     flags = ["-trimpath", f"-modfile={module_file}", "-ldflags", " ".join(["-s -w", *stamps])]
+    if int(number) < KUBELET_WITH_CONTEXT_FROM:
+        flags.append("-tags=kubelet_without_context")
     with _built(f"kube-{version}", files, module_file, progress) as (go, target):
         if target is not None:
             _compile(go, KUBE, f"Kubernetes {version}", flags, [".", "./pause"], target, progress)

@@ -9,7 +9,9 @@ default route: nothing that a test does can leave the machine.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 from pathlib import Path
 
 from localcluster.addresses import SLOTS, AddressPlan, node_names
@@ -112,6 +114,16 @@ def remove(cluster: str, slot: int | None) -> None:
         run("network", ["ip", "link", "delete", interface])
     for path in namespaces(cluster):
         remove_namespace(path.name)
+    _remove_folder_if_empty()
+
+
+def _remove_folder_if_empty() -> None:
+    """Take back the folder of namespaces, which `ip` makes a mount of its own with the first of them."""
+    if NAMESPACES.is_dir() and not any(NAMESPACES.iterdir()):
+        # Someone else may make a namespace just now: then it is busy, and stays.
+        subprocess.run(["umount", str(NAMESPACES)], capture_output=True, check=False)
+        with contextlib.suppress(OSError):
+            NAMESPACES.rmdir()
 
 
 def _mounted(path: Path) -> bool:
