@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-TROUBLE = re.compile(r"^[EF]\d{4} |level=(error|fatal)|\b(error|fatal|panic|failed|denied|refused)\b", re.IGNORECASE)
+TROUBLE = re.compile(r"^[EF]\d{4} |level=(error|fatal)|\.go:\d+:\d+: |\b(error|fatal|panic|failed|denied|refused)\b", re.IGNORECASE)
 LONGEST_LINE = 300
 
 

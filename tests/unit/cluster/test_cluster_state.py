@@ -80,6 +80,7 @@ def test_changes_that_need_a_new_cluster_are_refused(wish, cause):
     ("log", "expected"),
     [
         ("I1121 started\nE1121 11:00:00 broken\nI1121 bye\n", "E1121 11:00:00 broken"),
+        ("# kube\n./kubelet.go:11:2: too many arguments\n\thave (one)\n\twant ()\n", "./kubelet.go:11:2: too many arguments"),
         ("one\ntwo\n\n", "two"),
         ("", ""),
     ],
