@@ -12,7 +12,8 @@ class ModuleDocFragment:
 options:
   kubeconfig:
     description:
-      - Path of a kubeconfig file, several paths joined by C(:), or the kubeconfig's content as a dictionary.
+      - Path of a kubeconfig file, several paths joined by C(:), or the kubeconfig's content as a dictionary or as text.
+        The secrets in a content that is given so are kept out of all output.
       - Without it E(K8S_AUTH_KUBECONFIG) is used, then E(KUBECONFIG), then C(~/.kube/config), then the service account
         of the pod that the module runs in.
       - Not read when O(host) is set, so that a token never meets a server that it was not made for.

@@ -11,6 +11,7 @@ import traceback
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 
 try:
+    import yaml
     from kubernetes.client import Configuration
     from kubernetes.config import kube_config
     from kubernetes.config.config_exception import ConfigException
@@ -36,6 +37,7 @@ _ENVIRONMENT = {
     "impersonate_groups": "K8S_AUTH_IMPERSONATE_GROUPS",
 }
 
+_SECRET_KEYS = ("token", "password", "client-key-data")
 _ONLY_WITH_HOST = ("api_key", "client_cert", "client_key")
 
 
@@ -56,6 +58,44 @@ def connection_argument_spec() -> dict:
         "impersonate_user": {"type": "str"},
         "impersonate_groups": {"type": "list", "elements": "str"},
     }
+
+
+def kubeconfig_secrets(kubeconfig) -> set[str]:
+    """Every secret that a kubeconfig given as a dictionary or as text holds, for no_log; empty for a path. Pure."""
+    content = _content(kubeconfig)
+    if content is None:
+        return set()
+    secrets = set()
+    for entry in content.get("users") or []:
+        user = entry.get("user") if isinstance(entry, dict) else None
+        if isinstance(user, dict):
+            _collect(user, secrets)
+    return secrets
+
+
+def _collect(user, secrets):
+    secrets.update(str(user[key]) for key in _SECRET_KEYS if user.get(key))
+    provider = user.get("auth-provider")
+    if isinstance(provider, dict) and isinstance(provider.get("config"), dict):
+        secrets.update(str(value) for key, value in provider["config"].items() if value and ("token" in key or "secret" in key))
+    plugin = user.get("exec")
+    if isinstance(plugin, dict):
+        secrets.update(str(pair["value"]) for pair in plugin.get("env") or [] if isinstance(pair, dict) and pair.get("value"))
+
+
+def _content(kubeconfig):
+    """The kubeconfig as a dictionary, where it is not a path."""
+    if isinstance(kubeconfig, dict):
+        return kubeconfig
+    if isinstance(kubeconfig, str) and (kubeconfig.lstrip().startswith("{") or "\n" in kubeconfig.strip()):
+        try:
+            content = yaml.safe_load(kubeconfig)
+        except yaml.YAMLError:
+            content = None
+        if isinstance(content, dict):
+            return content
+        raise Failure("the kubeconfig that was given as text is no YAML or JSON dictionary", "give a path, a dictionary, or its whole text")
+    return None
 
 
 def effective_options(params: dict, environ: dict) -> dict:
@@ -100,8 +140,8 @@ def load_configuration(options: dict, environ: dict, temp_dir: str | None = None
     configuration = Configuration()
     if options["host"]:
         _from_options(configuration, options)
-    elif isinstance(options["kubeconfig"], dict):
-        _from_kubeconfig(configuration, options, temp_dir, config_dict=options["kubeconfig"])
+    elif _content(options["kubeconfig"]) is not None:
+        _from_kubeconfig(configuration, options, temp_dir, config_dict=_content(options["kubeconfig"]))
     else:
         _from_files_or_pod(configuration, options, environ, temp_dir)
     if options["ca_cert"]:

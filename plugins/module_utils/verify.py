@@ -31,12 +31,14 @@ def verify(cluster: Cluster, options: dict) -> dict:
         ]
     )
     if daemon_set is None:
+        nothing = {"nodes": len(nodes), "eligible": 0, "ready": 0, "states": {}}
         return {
             "installed": False,
             "ok": False,
             "nodes": [],
             "table": [],
-            "summary": {"nodes": len(nodes), "eligible": 0, "ready": 0, "states": {}},
+            "headline": report.headline(nothing),
+            "summary": nothing,
             "causes": [f"DaemonSet {namespace}/{name} does not exist: the agent is not installed"],
             "requests": dict(cluster.requests),
         }

@@ -265,7 +265,7 @@ requests:
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils import agent
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec, kubeconfig_secrets
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.render import YAML_IMPORT_ERROR, rendered
 
@@ -338,6 +338,7 @@ def main():
             module.exit_json(**rendered(module.params))
         if KUBERNETES_IMPORT_ERROR:
             module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)
+        module.no_log_values.update(kubeconfig_secrets(module.params["kubeconfig"]))
         work = {"present": agent.present, "absent": agent.absent}[module.params["state"]]
         cluster = Cluster(module.params, module.tmpdir)
         module.exit_json(**work(cluster, module.params, module.check_mode, module._diff))

@@ -127,7 +127,7 @@ summary:
 headline:
   description: The summary as one line.
   type: str
-  returned: the DaemonSet exists
+  returned: always
 table:
   description: One line a node, to be read.
   type: list
@@ -146,7 +146,7 @@ requests:
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec, kubeconfig_secrets
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import verify
 
@@ -167,6 +167,7 @@ def main():
     if KUBERNETES_IMPORT_ERROR:
         module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)
     try:
+        module.no_log_values.update(kubeconfig_secrets(module.params["kubeconfig"]))
         module.exit_json(changed=False, **verify(Cluster(module.params, module.tmpdir), module.params))
     except Failure as failure:
         module.fail_json(**failure.result())

@@ -251,8 +251,10 @@ def test_the_verifier_s_rights_suffice_for_proof_and_for_nothing_else(run_tasks,
     for user in config["users"]:
         user["user"] = {"token": token}
     limited = {**options, "kubeconfig": config}
-    [info, removal] = run_tasks([{INFO: {**limited, "live": True}}, {AGENT: {**limited, "state": "absent"}}])
+    [info, removal] = run_tasks([{INFO: {**limited, "live": True}}, {AGENT: {**limited, "state": "absent"}}], "-vvvv")
     assert info["ok"] and info["summary"]["proven"] == info["summary"]["eligible"]
+    told = run_tasks.process.stdout + run_tasks.process.stderr + json.dumps([info, removal])
+    assert token not in told
     message = one_line(removal)
     assert f"system:serviceaccount:{name}:{name}-verifier may not" in message and "grant the verb" in message
 

@@ -3,11 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
     connection_argument_spec,
     effective_options,
     impersonation_headers,
+    kubeconfig_secrets,
     load_configuration,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
@@ -77,3 +80,21 @@ def test_a_broken_file_is_one_line(tmp_path):
     with pytest.raises(Failure) as caught:
         configured(tmp_path, kubeconfig=str(broken))
     assert str(broken) in caught.value.message and "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("given", [kubeconfig(), json.dumps(kubeconfig())])
+def test_the_content_may_be_a_dictionary_or_text(given, tmp_path):
+    assert configured(tmp_path, kubeconfig=given).host == "https://k:6443"
+
+
+def test_secrets_of_a_content_are_found():
+    user = {"token": "t0", "client-key-data": "k0", "client-certificate-data": "public", "exec": {"command": "x", "env": [{"name": "A", "value": "e0"}]}}
+    assert kubeconfig_secrets(kubeconfig(user=user)) == {"t0", "k0", "e0"}
+    assert kubeconfig_secrets(json.dumps(kubeconfig(user={"password": "p0"}))) == {"p0"}
+    assert kubeconfig_secrets("~/.kube/config") == kubeconfig_secrets(None) == set()
+
+
+def test_text_that_is_no_kubeconfig_is_not_repeated():
+    with pytest.raises(Failure) as caught:
+        kubeconfig_secrets("{token: canary, [")
+    assert "canary" not in caught.value.message
