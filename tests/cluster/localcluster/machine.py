@@ -32,7 +32,7 @@ def run(step: str, command: Sequence[str], text: str | None = None) -> str:
     done = subprocess.run(list(map(str, command)), input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
-        raise StepFailed(step, f"{command[0]}: {lines[-1]}")
+        raise StepFailed(step, f"{command[0]}: {'; '.join(lines[-2:])}")
     return done.stdout
 
 

@@ -49,6 +49,7 @@ def create_switch(cluster: str, plan: AddressPlan) -> None:
         return
     remove_namespace(switch)
     run("network", ["ip", "netns", "add", switch])
+    _delete_link(plan.interface)
     _batch(
         [
             "link set lo up",
@@ -74,6 +75,7 @@ def create_node(cluster: str, plan: AddressPlan, node: str, index: int) -> None:
         return
     switch = namespace(cluster, SWITCH)
     run("network", ["ip", "netns", "add", name])
+    _delete_link(node, switch)
     _batch([f"link add {node} type veth peer name eth0 netns {name}", f"link set {node} master switch up"], switch)
     _batch(
         [
@@ -124,6 +126,11 @@ def _remove_folder_if_empty() -> None:
         subprocess.run(["umount", str(NAMESPACES)], capture_output=True, check=False)
         with contextlib.suppress(OSError):
             NAMESPACES.rmdir()
+
+
+def _delete_link(name: str, inside: str | None = None) -> None:
+    """Delete what a former namespace's link left: the kernel takes its time to remove those."""
+    subprocess.run(["ip", *(["-netns", inside] if inside else []), "link", "delete", name], capture_output=True, check=False)
 
 
 def _mounted(path: Path) -> bool:
