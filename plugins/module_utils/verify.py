@@ -39,7 +39,7 @@ def verify(cluster: Cluster, options: dict) -> dict:
             "table": [],
             "headline": report.headline(nothing),
             "summary": nothing,
-            "causes": [f"DaemonSet {namespace}/{name} does not exist: the agent is not installed"],
+            "causes": [f"DaemonSet {namespace}/{name} does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"],
             "requests": dict(cluster.requests),
         }
     revision = newest_revision(revisions, daemon_set)

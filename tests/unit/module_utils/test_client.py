@@ -85,7 +85,7 @@ def test_nothing_installed_is_not_well(run_module):
     with FakeApiServer(answer) as server:
         result = run_module(agent_info.main, {"host": server.url, "api_key": "a-token-of-this-test"})
     assert not result["changed"] and not result["installed"] and not result["ok"]
-    assert result["causes"] == ["DaemonSet nanoagent/nanoagent does not exist: the agent is not installed"]
+    assert result["causes"] == ["DaemonSet nanoagent/nanoagent does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"]
 
 
 def test_a_reflector_follows_lists_cut_streams_and_expired_ones():
