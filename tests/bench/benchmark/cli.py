@@ -18,6 +18,8 @@ from benchmark.process import BenchFailed
 from benchmark.surroundings import machine_facts
 
 BENCHMARKS = {"install": install, "image": image, "collector": collector}
+# As a shell has it for a command that SIGINT ended.
+INTERRUPTED = 130
 HEAD = """# Results
 
 Written by `python3 tests/bench ... --markdown tests/bench/RESULTS.md`; what each row means is in [README.md](README.md).
@@ -36,6 +38,9 @@ def main(words: list[str]) -> int:
     except BenchFailed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("bench: stopped; nothing is reported", file=sys.stderr)
+        return INTERRUPTED
     record.facts.append(f"load {os.getloadavg()[0]:.2f} at the end")
     report = {
         "bench": arguments.bench,
