@@ -88,9 +88,10 @@ def _container(options):
         "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}}],
         "resources": {key: {name: str(value) for name, value in amounts.items()} for key, amounts in options["resources"].items()},
         "securityContext": _security_context(options),
-        "startupProbe": _probe("ready", period=1, failures=60),
-        "readinessProbe": _probe("ready", period=10, failures=3),
-        "livenessProbe": _probe("live", period=30, failures=3),
+        # It waits by itself, since the kubelet asks once a second at most and the collector is ready in a fraction of that.
+        "startupProbe": _probe(["ready", "--wait", "4s"], period=1, failures=15),
+        "readinessProbe": _probe(["ready"], period=10, failures=3),
+        "livenessProbe": _probe(["live"], period=30, failures=3),
         "volumeMounts": [
             {"name": "config", "mountPath": _CONFIG_DIR, "readOnly": True},
             {"name": "run", "mountPath": _RUN_DIR},
@@ -102,7 +103,7 @@ def _container(options):
 
 def _probe(what, period, failures):
     # An exec probe: the collector listens on a Unix socket only, so that no port of the pod is open.
-    return {"exec": {"command": [COLLECTOR, "health", what]}, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
+    return {"exec": {"command": [COLLECTOR, "health", *what]}, "periodSeconds": period, "timeoutSeconds": 5, "failureThreshold": failures}
 
 
 def _security_context(options):

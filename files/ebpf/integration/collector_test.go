@@ -186,13 +186,9 @@ func (c *collector) startReading() {
 
 func (c *collector) awaitReady() {
 	c.t.Helper()
-	for range 100 {
-		if code, _ := c.call("health", "ready"); code == 0 {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
+	if code, why := c.call("health", "ready", "--wait", "5s"); code != 0 {
+		c.t.Fatalf("not ready after 5 s: %s %s", why, &c.stderr)
 	}
-	c.t.Fatalf("not ready after 5 s: %s", &c.stderr)
 }
 
 // call runs another of the collector's commands with the same configuration.

@@ -91,6 +91,16 @@ func TestSecondCollectorOnTheSocketIsRefused(t *testing.T) {
 	}
 }
 
+func TestHealthWaitsNoLongerThanAsked(t *testing.T) {
+	c := start(t, setup{})
+	c.stop()
+	started := time.Now()
+	code, why := c.call("health", "ready", "--wait", "200ms")
+	if code != 1 || !strings.Contains(why, "no collector answers") || time.Since(started) < 200*time.Millisecond {
+		t.Errorf("%d after %v: %s", code, time.Since(started), why)
+	}
+}
+
 func TestSocketLeftByAKilledCollector(t *testing.T) {
 	c := start(t, setup{})
 	c.command.Process.Kill()

@@ -24,12 +24,13 @@ const (
 	exitUsage  = 2
 
 	healthLimit = 2 * time.Second
+	healthPause = 20 * time.Millisecond
 )
 
 const usage = `usage:
   collector run [--config FILE]                             write events to standard output until SIGTERM
   collector prove NONCE [--timeout 5s] [--config FILE]      have the running collector show that it saw this process
-  collector health live|ready [--config FILE]               exit 0 when it is, else 1
+  collector health live|ready [--wait 0s] [--config FILE]   exit 0 when it is, or gets so within the wait, else 1
   collector version
 `
 
@@ -104,25 +105,38 @@ func prove(arguments []string) int {
 }
 
 func health(arguments []string) int {
-	words, file, err := parse(arguments, 1, nil)
+	var wait time.Duration
+	words, file, err := parse(arguments, 1, func(flags *flag.FlagSet) {
+		flags.DurationVar(&wait, "wait", wait, "")
+	})
 	if err == nil && words[0] != "live" && words[0] != "ready" {
 		err = fmt.Errorf("unknown check %q", words[0])
 	}
 	if err != nil {
-		return fail(exitUsage, fmt.Errorf("health live|ready: %w", err))
+		return fail(exitUsage, fmt.Errorf("health live|ready [--wait 0s]: %w", err))
 	}
 	settings, err := config.Read(file)
 	if err != nil {
 		return fail(exitUsage, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), healthLimit)
-	defer cancel()
-	healthy, why := server.Health(ctx, settings.Socket, words[0])
+	healthy, why := healthWithin(wait, settings.Socket, words[0])
 	fmt.Println(why)
 	if !healthy {
 		return exitFailed
 	}
 	return 0
+}
+
+// healthWithin asks until the collector is well or the wait is over; at least once.
+func healthWithin(wait time.Duration, socket, kind string) (healthy bool, why string) {
+	for deadline := time.Now().Add(wait); ; time.Sleep(healthPause) {
+		ctx, cancel := context.WithTimeout(context.Background(), healthLimit)
+		healthy, why = server.Health(ctx, socket, kind)
+		cancel()
+		if healthy || !time.Now().Before(deadline) {
+			return healthy, why
+		}
+	}
 }
 
 // parse reads flags that may stand before or after the words of a command.
