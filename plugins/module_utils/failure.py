@@ -15,8 +15,8 @@ class Failure(Exception):
     """
 
     def __init__(self, what: str, next_step: str = "", **facts):
-        self.what = " ".join(str(what).split()).rstrip(".")
-        self.next_step = " ".join(str(next_step).split()).rstrip(".")
+        self.what = " ".join(str(what).split()).removesuffix(".")
+        self.next_step = " ".join(str(next_step).split()).removesuffix(".")
         self.facts = facts
         super().__init__(self.message)
 
