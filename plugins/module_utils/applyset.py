@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, kind_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 MEMBER_LABEL = "applyset.kubernetes.io/part-of"
@@ -50,17 +50,4 @@ def is_member(live: dict | None, identifier: str) -> bool:
 
 
 # Kinds that a set of this collection may hold; Namespace is looked up by name and never pruned.
-MEMBER_KINDS = tuple(
-    KINDS[kind]
-    for kind in (
-        "ServiceAccount",
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "Role",
-        "RoleBinding",
-        "PriorityClass",
-        "Secret",
-        "ConfigMap",
-        "DaemonSet",
-    )
-)
+MEMBER_KINDS = tuple(KINDS[kind] for kind in INSTALL_ORDER if kind != "Namespace")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -14,20 +13,9 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
-
-def collections_folder() -> Path:
-    """The folder that holds ansible_collections; for a plain checkout one below .build, with a link back to it."""
-    if CHECKOUT.parts[-3:] == ("ansible_collections", "nanoagent", "k8s"):
-        return CHECKOUT.parents[2]
-    folder = CHECKOUT / ".build" / "collections"
-    link = folder / "ansible_collections" / "nanoagent" / "k8s"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        link.symlink_to(Path("../../../.."))
-    return folder
-
+from checkout import CHECKOUT, collections_folder  # noqa: E402 (the path comes first)
 
 sys.path.insert(0, str(collections_folder()))
 
