@@ -20,22 +20,25 @@ _FAILURES_IN_A_ROW = 5
 class Reflector(threading.Thread):
     """Lists, then watches, and lists again where the watch is too old (410) or the server was away.
 
-    changed: a threading.Condition that several reflectors share; it is notified at every change. failure: the Failure
-    that ended the thread; None while it runs. The thread ends with the process, or after stop().
+    changed: a threading.Event that several reflectors share; it is set at every change, so that whoever clears it
+    before looking misses none. failure: the Failure that ended the thread; None while it runs. synced: whether the first
+    list has come. The thread ends with the process, or after stop().
     """
 
-    def __init__(self, cluster: Cluster, changed: threading.Condition, kind: str, namespace: str | None = None, **selectors: str):
+    def __init__(self, cluster: Cluster, changed: threading.Event, kind: str, namespace: str | None = None, **selectors: str):
         super().__init__(daemon=True, name=f"reflector-{kind}")
         self.failure: Failure | None = None
         self.synced = False
         self._cluster, self._changed = cluster, changed
         self._kind, self._namespace, self._selectors = kind, namespace, selectors
         self._objects: dict[str, dict] = {}
+        self._lock = threading.Lock()
         self._stopped = threading.Event()
 
     def objects(self) -> list[dict]:
-        """The objects as last seen; call it with `changed` held."""
-        return list(self._objects.values())
+        """The objects as last seen."""
+        with self._lock:
+            return list(self._objects.values())
 
     def stop(self) -> None:
         """Lets the thread end at the next event."""
@@ -51,18 +54,17 @@ class Reflector(threading.Thread):
                 failures += 1
                 refused = isinstance(failure, ApiFailure) and failure.status in (401, 403)
                 if refused or failures >= _FAILURES_IN_A_ROW:
-                    with self._changed:
-                        self.failure = failure
-                        self._changed.notify_all()
+                    self.failure = failure
+                    self._changed.set()
                     return
                 self._stopped.wait(_PAUSE_AFTER_FAILURE)
 
     def _list_and_watch(self):
         items, version = self._cluster.list(self._kind, self._namespace, **self._selectors)
-        with self._changed:
+        with self._lock:
             self._objects = {item["metadata"]["uid"]: item for item in items}
-            self.synced = True
-            self._changed.notify_all()
+        self.synced = True
+        self._changed.set()
         while not self._stopped.is_set():
             for event in self._cluster.watch(self._kind, self._namespace, version, _WATCH_SECONDS, **self._selectors):
                 if self._stopped.is_set() or event["type"] == "ERROR":
@@ -76,9 +78,9 @@ class Reflector(threading.Thread):
 
     def _take(self, event):
         obj = event["object"]
-        with self._changed:
+        with self._lock:
             if event["type"] == "DELETED":
                 self._objects.pop(obj["metadata"]["uid"], None)
             else:
                 self._objects[obj["metadata"]["uid"]] = obj
-            self._changed.notify_all()
+        self._changed.set()

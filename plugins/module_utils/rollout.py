@@ -55,28 +55,28 @@ def relevant_events(events: list[dict], daemon_set: dict, manager: str) -> list[
 
 def await_rollout(cluster: Cluster, namespace: str, name: str, timeout: float, manager: str) -> tuple[str, list[dict]]:
     """(done | stuck | timeout, verdicts) of the DaemonSet namespace/name."""
-    changed = threading.Condition()
+    changed = threading.Event()
     query = selectors(name)
     reflectors = {kind: Reflector(cluster, changed, kind, namespace, **query[kind]) for kind in query}
     reflectors["Node"] = Reflector(cluster, changed, "Node")
     for reflector in reflectors.values():
         reflector.start()
     try:
-        return _follow(reflectors, changed, namespace, name, timeout, manager)
+        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager)
     finally:
         for reflector in reflectors.values():
             reflector.stop()
 
 
-def _follow(reflectors, changed, namespace, name, timeout, manager):
+def _follow(cluster, reflectors, changed, namespace, name, timeout, manager):
     deadline = time.monotonic() + timeout
     stuck_since, rows = None, []
     while True:
-        with changed:
-            _raise_failures(reflectors)
-            synced = all(reflector.synced for reflector in reflectors.values())
-            seen = {kind: reflector.objects() for kind, reflector in reflectors.items()}
+        changed.clear()
+        _raise_failures(reflectors)
+        synced = all(reflector.synced for reflector in reflectors.values())
         if synced:
+            seen = {kind: reflector.objects() for kind, reflector in reflectors.items()}
             daemon_set = next(iter(seen["DaemonSet"]), None)
             if daemon_set is None:
                 raise Failure(f"DaemonSet {namespace}/{name} was deleted while its rollout was awaited", "run again")
@@ -84,7 +84,7 @@ def _follow(reflectors, changed, namespace, name, timeout, manager):
             events = relevant_events(seen["Event"], daemon_set, manager)
             rows = verdicts(daemon_set, seen["Node"], seen["Pod"], revision, events)
             outcome = judge(daemon_set, rows)
-            if outcome == "done":
+            if outcome == "done" and _is_newest(cluster, namespace, daemon_set, revision):
                 return "done", rows
             stuck_since = (stuck_since or time.monotonic()) if outcome == "stuck" else None
             if stuck_since and time.monotonic() - stuck_since >= _SETTLE:
@@ -92,10 +92,15 @@ def _follow(reflectors, changed, namespace, name, timeout, manager):
         left = deadline - time.monotonic()
         if left <= 0:
             return "timeout", rows
-        with changed:
-            changed.wait(min(left, 0.5 if stuck_since else 5.0))
+        changed.wait(min(left, 0.5 if stuck_since else 5.0))
         if synced:
             time.sleep(_PAUSE if len(rows) > 100 else 0)
+
+
+def _is_newest(cluster, namespace, daemon_set, revision):
+    """Whether no newer revision exists: its watch may lag behind that of the DaemonSet's status."""
+    revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(daemon_set["metadata"]["name"])["ControllerRevision"])
+    return newest_revision(revisions, daemon_set) == revision
 
 
 def _raise_failures(reflectors):

@@ -104,14 +104,14 @@ def test_a_reflector_follows_lists_cut_streams_and_expired_ones():
             return 200, b""
         return 200, body
 
-    changed = threading.Condition()
+    changed = threading.Event()
     with FakeApiServer(answer) as server:
         reflector = Reflector(connect(server), changed, "Node")
         reflector.start()
-        with changed:
-            names = lambda: sorted(obj["metadata"]["name"] for obj in reflector.objects())  # noqa: E731 (read where it is used)
-            assert changed.wait_for(lambda: names() == ["a", "b"], 10)
-            assert changed.wait_for(lambda: names() == ["c"], 10), names()
+        for expected in (["a", "b"], ["c"]):
+            while sorted(obj["metadata"]["name"] for obj in reflector.objects()) != expected:
+                assert changed.wait(10), expected
+                changed.clear()
         reflector.stop()
         hold.set()
     versions = [query["resourceVersion"] for _m, _p, query in server.seen if query.get("watch")]
@@ -120,7 +120,7 @@ def test_a_reflector_follows_lists_cut_streams_and_expired_ones():
 
 def test_a_reflector_without_the_right_ends_with_the_reason():
     body = {"message": 'nodes is forbidden: User "eve" cannot list resource "nodes" in API group "" at the cluster scope'}
-    changed = threading.Condition()
+    changed = threading.Event()
     with FakeApiServer(lambda *_: (403, body)) as server:
         reflector = Reflector(connect(server), changed, "Node")
         reflector.start()
