@@ -158,7 +158,7 @@ def test_an_upgrade_replaces_every_pod_and_a_wrong_one_names_its_cause(run_tasks
     [upgraded] = run_tasks([{AGENT: {**options, "image": new, "max_unavailable": "100%"}}])
     assert [action["object"] for action in upgraded["actions"] if action["action"] != "keep"] == [f"DaemonSet {name}/{name}"]
     after = pods(kubectl, name)
-    assert after.keys() == before.keys() and not {uid for uid, _ in after.values()} & {uid for uid, _ in before.values()}
+    assert after.keys() == before.keys() and not {uid for uid, _restarts in after.values()} & {uid for uid, _restarts in before.values()}
 
     broken = f"{cluster_env['REGISTRY']}/tests/agent@{ABSENT_DIGEST}"
     [failed] = run_tasks([{AGENT: {**options, "image": broken, "max_unavailable": "1", "wait_timeout": 120}}])

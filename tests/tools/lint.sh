@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH=$PWD/.venv/bin:$PATH
+export ANSIBLE_COLLECTIONS_PATH=$PWD/.build/collections
 
 step() {
     local title=$1 start=$SECONDS log
@@ -19,15 +20,20 @@ step() {
     fi
 }
 
-go=$(.venv/bin/python tests/tools/find_go.py)
+go=$(python tests/tools/find_go.py)
+
+production() { (cd .build/collections/ansible_collections/nanoagent/k8s && ansible-lint --offline --strict --profile production -q); }
 vet() { (cd "$1" && GOTOOLCHAIN=local "$go" vet ./... && test -z "$("${go%/*}/gofmt" -l .)"); }
-collection=.build/collections/ansible_collections/nanoagent/k8s
+no_path_of_this_machine() { ! git grep -nF -e "$PWD/" -- .; }
+no_ignore_files() { ! ls tests/sanity/ignore-*.txt; }
 
 step "ruff check" ruff check --quiet .
 step "ruff format" ruff format --quiet --check .
-step "ansible-lint, profile production" bash -c "cd $collection && ANSIBLE_COLLECTIONS_PATH='$PWD/.build/collections' ansible-lint --offline --strict --profile production -q"
+step "ansible-lint, profile production" production
 step "antsibull-docs" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 step "antsibull-changelog" antsibull-changelog lint
 step "go vet and gofmt, collector" vet files/ebpf
-step "no path of a machine, no ignore files" bash -c '! ls tests/sanity/ignore-*.txt 2>/dev/null | grep . && ! git grep -nE "(^|[^A-Za-z0-9_.])/(root|home)/[a-z]" -- . ":!docs" ":!tests/tools/lint.sh" | grep .'
+step "go vet and gofmt, sample workload" vet tests/demo/sample
+step "no path of this machine" no_path_of_this_machine
+step "no sanity ignore files" no_ignore_files
 step "ansible-test sanity" tests/tools/sanity.sh

@@ -19,4 +19,4 @@ name=$(sed -nE "s/.*pip='([0-9.]+)'.*/\1/p" "$requirements" | head -n 1 | tr . _
 cp tests/tools/pip_bootstrap.py "$cache/.ansible/test/cache/get_pip_$name.py"
 version=$("$root/.venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 cd "$copy"
-HOME=$cache exec "$root/.venv/bin/ansible-test" sanity --venv --python "$version" --color no "$@"
+HOME=$cache PATH=$root/.venv/bin:$PATH exec "$root/.venv/bin/ansible-test" sanity --venv --python "$version" --color no "$@"

@@ -43,7 +43,7 @@ class Collector:
             client.connect(str(self._socket))
             client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
             with client.makefile("rb") as stream:
-                head, _, body = stream.read().decode("utf-8", "replace").partition("\r\n\r\n")
+                head, _unused, body = stream.read().decode("utf-8", "replace").partition("\r\n\r\n")
             return int(head.split()[1]), body
         return 0, ""
 
