@@ -14,7 +14,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(COLLECTIONS)
 export ANSIBLE_LOCALHOST_WARNING := false
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-.PHONY: help demo test unit integration molecule lint sanity collector bpf build cluster-up cluster-down bench clean
+.PHONY: help demo test unit matrix integration molecule lint sanity collector bpf build cluster-up cluster-down bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: lint unit integration ## all tests: linters, unit tests, tests on a real c
 
 unit: $(VENV)/ready $(LINK) ## unit tests of the collection: offline, seconds
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
+
+matrix: $(LINK) ## unit tests with ansible-core 2.16, 2.17, 2.18 and 2.19
+	@tests/tools/matrix.sh
 
 integration: $(VENV)/ready $(LINK) $(BINARIES) cluster-up ## tests on the local cluster, the collector's own tests, the molecule scenario
 	@tests/tools/integration.sh
