@@ -16,7 +16,8 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIME_LIMIT = 300
 
-pytestmark = pytest.mark.demo
+# One worker, so that the demonstration runs once.
+pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.xdist_group("release")
 IMAGE = "registry.example/c@sha256:" + "0" * 64
 
 
@@ -31,7 +32,9 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("release")
     subprocess.run([str(BIN / "ansible-galaxy"), "collection", "build", "--output-path", str(folder)], cwd=CHECKOUT, check=True, capture_output=True)
     [archive] = folder.glob("nanoagent-k8s-*.tar.gz")
-    run("ansible-galaxy", "collection", "install", "--offline", "-p", str(folder / "collections"), str(archive))
+    collections = str(folder / "collections")
+    # Without a path of its own it finds the checkout, and then there is nothing to install.
+    run("ansible-galaxy", "collection", "install", "--offline", "-p", collections, str(archive), ANSIBLE_COLLECTIONS_PATH=collections)
     with tarfile.open(archive) as content:
         names = content.getnames()
     return folder / "collections", names

@@ -24,6 +24,6 @@ if [ -n "${KUBECONFIG:-}" ] && [ -n "${REGISTRY:-}" ]; then
     # Whoever brings a cluster wants none of ours started.
     selection=(-m "not own_cluster")
 fi
-pytest -q -n 2 --dist worksteal "${selection[@]}" tests/integration
+pytest -q -n 2 --dist loadgroup "${selection[@]}" tests/integration
 echo "The molecule scenario"
 (cd extensions && molecule test)

@@ -25,6 +25,8 @@ from localcluster.state import write_atomically
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 SOCKET = "/run/containerd/containerd.sock"
+# The kubelet's sockets are below it, and the kernel takes no socket's path of more than 107 bytes.
+KUBELET_ROOT = "/var/lib/kubelet"
 SECONDS = 60
 FAILS_ON_CGROUP_V1_FROM = (1, 31)
 
@@ -97,7 +99,7 @@ class Node:
             f"--kubeconfig={folder / 'kubelet.kubeconfig'}",
             f"--hostname-override={self.name}",
             f"--node-ip={self._parts.plan.node(self._index)}",
-            f"--root-dir={folder / 'kubelet'}",
+            f"--root-dir={KUBELET_ROOT}",
             f"--cert-dir={folder / 'kubelet-certificates'}",
         )
         self._start(self.proxy, kube, "kube-proxy", f"--config={folder / 'kube-proxy.yaml'}", f"--hostname-override={self.name}")
@@ -203,6 +205,8 @@ def mount_script(folder: Path) -> str:
         "mount -t tmpfs -o mode=0755 node-run /run",
         "mkdir -m 0755 /run/netns /run/lock",
         "mount -t tmpfs -o mode=0755 node-lib /var/lib",
+        f"mkdir -m 0750 {KUBELET_ROOT}",
+        f"mount --bind {shlex.quote(str(folder / 'kubelet'))} {KUBELET_ROOT}",
         f"mount --bind {shlex.quote(str(folder / 'log'))} /var/log",
     ]
     for setting in KERNEL_SETTINGS:

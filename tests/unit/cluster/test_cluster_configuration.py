@@ -73,6 +73,7 @@ def test_mounts_cover_what_a_node_has_for_itself():
     """The folders of a node, quoted for the shell."""
     script = node.mount_script(Path("/state of mine/worker1"))
     assert "mount --bind '/state of mine/worker1/log' /var/log" in script
+    assert "mount --bind '/state of mine/worker1/kubelet' /var/lib/kubelet" in script
     assert "/run" in script and "/var/lib" in script and "/proc/sys/vm/overcommit_memory" in script
     assert script.splitlines()[-1] == "touch /run/node-ready"
 
