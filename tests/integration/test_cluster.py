@@ -25,8 +25,7 @@ from localcluster.parts import Parts  # noqa: E402
 from localcluster.process import Identity, alive, identity_of  # noqa: E402
 from localcluster.state import Folder  # noqa: E402
 
-# One after the other: they compare the machine before and after.
-pytestmark = [pytest.mark.own_cluster, pytest.mark.xdist_group("own_cluster"), pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+pytestmark = [pytest.mark.own_cluster, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
 NAME, SMALL = "selftest", "selftest-small"
 

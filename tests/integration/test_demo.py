@@ -16,8 +16,7 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIME_LIMIT = 300
 
-# One worker, so that the demonstration runs once.
-pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("demo")]
+pytestmark = pytest.mark.demo
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-pytestmark = pytest.mark.xdist_group("release")
 IMAGE = "registry.example/c@sha256:" + "0" * 64
 
 
