@@ -74,6 +74,7 @@ class Api:
 
 
 def is_ready(node: dict[str, Any]) -> bool:
-    """Whether a node object carries the condition Ready."""
+    """Whether a node object carries the condition Ready, and its taint for the time before is gone, so that pods get there."""
     conditions = node.get("status", {}).get("conditions", [])
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    waiting = any(taint["key"] == "node.kubernetes.io/not-ready" for taint in node.get("spec", {}).get("taints", []))
+    return not waiting and any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
