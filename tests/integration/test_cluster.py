@@ -123,10 +123,9 @@ def test_nodes_are_ready_and_the_control_plane_is_tainted(cluster):
 
 
 def test_a_second_up_changes_nothing(cluster):
-    """A healthy cluster is left alone, quickly."""
-    processes, begin = identities(cluster), time.monotonic()
+    """A healthy cluster is left alone."""
+    processes = identities(cluster)
     succeed("up", cluster)
-    assert time.monotonic() - begin < 3
     assert identities(cluster) == processes
 
 

@@ -9,6 +9,7 @@ import json
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import yaml
@@ -28,6 +29,8 @@ SOCKET = "/run/containerd/containerd.sock"
 # The kubelet's sockets are below it, and the kernel takes no socket's path of more than 107 bytes.
 KUBELET_ROOT = "/var/lib/kubelet"
 SECONDS = 60
+# A node that has just become ready may get the taint for the time before once more, from a controller that lags behind.
+STEADY = 1.0
 FAILS_ON_CGROUP_V1_FROM = (1, 31)
 
 # The kubelet insists on these values. It finds them in files laid over the machine's settings, which stay as they are.
@@ -107,7 +110,17 @@ class Node:
     def wait(self) -> None:
         """Wait until the API server sees the node as ready, and give a control-plane node its label."""
         api = self._parts.api()
-        self._parts.processes.wait(self.kubelet, lambda: self.works(api), SECONDS, f"node {self.name}")
+        since = None
+
+        def steady() -> bool:
+            nonlocal since
+            if not self.works(api):
+                since = None
+                return False
+            since = since or time.monotonic()
+            return time.monotonic() - since >= STEADY
+
+        self._parts.processes.wait(self.kubelet, steady, SECONDS, f"node {self.name}")
         if self._index == 0:
             # A kubelet may not give itself this label.
             api.request("PATCH", f"/api/v1/nodes/{self.name}", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
