@@ -18,12 +18,12 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "cluster"))
 
-from localcluster.cgroups import Cgroups, parse_mounts  # noqa: E402
-from localcluster.network import namespaces  # noqa: E402
-from localcluster.node import KERNEL_SETTINGS  # noqa: E402
-from localcluster.parts import Parts  # noqa: E402
-from localcluster.process import Identity, alive, identity_of  # noqa: E402
-from localcluster.state import Folder  # noqa: E402
+from localcluster.cgroups import Cgroups, parse_mounts  # noqa: E402 (the path comes first)
+from localcluster.network import namespaces  # noqa: E402 (the path comes first)
+from localcluster.node import KERNEL_SETTINGS  # noqa: E402 (the path comes first)
+from localcluster.parts import Parts  # noqa: E402 (the path comes first)
+from localcluster.process import Identity, alive, identity_of  # noqa: E402 (the path comes first)
+from localcluster.state import Folder  # noqa: E402 (the path comes first)
 
 pytestmark = [pytest.mark.own_cluster, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
