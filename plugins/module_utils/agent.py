@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Installing and removing the agent: read what is live, plan, apply, wait."""
+"""Installing the agent: read what is live, plan, apply, wait."""
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, report
@@ -13,16 +12,15 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
-from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels, desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout, judge, selectors
 
 OLDEST_KUBERNETES = (1, 25)
 _LOG_LINES = 3
-_POLL = 0.3
 
 
 def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -> dict:
@@ -42,33 +40,6 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) 
             # Where nothing was written, what was read says already whether all is well.
             rows = [] if writes else _rows_if_done(desired[-1], seen)
             result.update(_facts(rows) if rows else _wait(cluster, options))
-    result["requests"] = dict(cluster.requests)
-    return result
-
-
-def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -> dict:
-    """Removes exactly what carries the set's label, and the namespace where we made it; the module's result."""
-    name, namespace = options["name"], options["namespace"]
-    identifier = applyset.set_id(name, namespace)
-    parent, home, *lists = cluster.parallel(
-        [partial(cluster.get, "ConfigMap", name, namespace), partial(cluster.get, "Namespace", namespace), *_member_lists(cluster, namespace, identifier)]
-    )
-    members = [item for items, _version in lists for item in items]
-    if parent and parent["metadata"].get("labels", {}).get("applyset.kubernetes.io/id") == identifier:
-        members.append({**parent, "kind": "ConfigMap", "apiVersion": "v1"})
-    ours = applyset.is_member(home, identifier)
-    foreign = _foreign_pods(cluster, namespace, name) if ours else []
-    steps = plan([], {}, members, FIELD_MANAGER)
-    kept = []
-    if ours and not foreign:
-        steps.append({"action": "delete", "fields": [], "desired": None, "live": home})
-    elif ours:
-        kept.append(f"Namespace {namespace}: it holds pods that are not ours ({', '.join(foreign[:3])})")
-    result = {"changed": bool(steps), "actions": [describe(step) for step in steps], "kept": kept}
-    if want_diff:
-        result["diff"] = diff(steps, FIELD_MANAGER)
-    if steps and not check_mode:
-        _delete(cluster, steps, options)
     result["requests"] = dict(cluster.requests)
     return result
 
@@ -199,47 +170,3 @@ def _last_log(cluster, namespace, rows):
         return ""
     text = cluster.logs(namespace, crashed["pod"], CONTAINER, _LOG_LINES, previous=True) or cluster.logs(namespace, crashed["pod"], CONTAINER, _LOG_LINES)
     return f" | last log of {crashed['pod']}: {' / '.join(text.splitlines())[:400]}" if text.strip() else ""
-
-
-def _foreign_pods(cluster, namespace, name):
-    own = daemon_set_labels(name)
-    pods, _version = cluster.list("Pod", namespace)
-    return [pod["metadata"]["name"] for pod in pods if any((pod["metadata"].get("labels") or {}).get(key) != value for key, value in own.items())]
-
-
-def _delete(cluster, steps, options):
-    deadline = time.monotonic() + options["wait_timeout"]
-    namespaces = [step["live"] for step in steps if step["live"]["kind"] == "Namespace"]
-    others = [step["live"] for step in steps if step["live"]["kind"] != "Namespace"]
-    workloads = [obj for obj in others if obj["kind"] == "DaemonSet"]
-    for obj in workloads:
-        cluster.delete(obj, "Foreground")
-    if options["wait"]:
-        _await_gone(cluster, workloads, deadline, options)
-    cluster.parallel([partial(cluster.delete, obj) for obj in others if obj["kind"] != "DaemonSet"])
-    for obj in namespaces:
-        cluster.delete(obj)
-    if options["wait"]:
-        _await_gone(cluster, others + namespaces, deadline, options)
-
-
-def _await_gone(cluster, objects, deadline, options):
-    left = list(objects)
-    while left:
-        found = cluster.parallel([partial(cluster.get, obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in left])
-        left = [obj for obj, now in zip(left, found) if now and now["metadata"]["uid"] == obj["metadata"]["uid"]]
-        if left and time.monotonic() > deadline:
-            raise Failure(
-                f"still there after {options['wait_timeout']} s: {', '.join(title(obj) for obj in left)}{_stuck_pods(cluster, options)}",
-                "look at the finalizers of these objects and at the nodes of these pods, then run again",
-                changed=True,
-            )
-        if left:
-            time.sleep(_POLL)
-
-
-def _stuck_pods(cluster, options):
-    labels = ",".join(f"{key}={value}" for key, value in sorted(daemon_set_labels(options["name"]).items()))
-    pods, _version = cluster.list("Pod", options["namespace"], labelSelector=labels)
-    nodes = sorted({(pod.get("spec") or {}).get("nodeName") or "no node" for pod in pods})
-    return f"; pods are left on {', '.join(nodes[:5])}" if nodes else ""

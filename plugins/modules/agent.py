@@ -263,7 +263,7 @@ requests:
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.nanoagent.k8s.plugins.module_utils import agent
+from ansible_collections.nanoagent.k8s.plugins.module_utils import agent, uninstall
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec, kubeconfig_secrets
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
@@ -339,7 +339,7 @@ def main():
         if KUBERNETES_IMPORT_ERROR:
             module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)
         module.no_log_values.update(kubeconfig_secrets(module.params["kubeconfig"]))
-        work = {"present": agent.present, "absent": agent.absent}[module.params["state"]]
+        work = {"present": agent.present, "absent": uninstall.absent}[module.params["state"]]
         cluster = Cluster(module.params, module.tmpdir)
         module.exit_json(**work(cluster, module.params, module.check_mode, module._diff))
     except Failure as failure:
