@@ -17,7 +17,7 @@ except ImportError:
     YAML_IMPORT_ERROR = traceback.format_exc()
 
 
-def rendered(options: dict) -> dict:
+def rendered(options: dict, check_mode: bool = False, want_diff: bool = False) -> dict:
     """{"changed": False, "manifests": [object], "manifest": multi-document YAML} in apply order.
 
     Secrets are left out: their values must not stand in files; the caller applies them by state present.

@@ -39,6 +39,13 @@ options:
     type: str
     choices: [present, absent, rendered]
     default: present
+  render_dir:
+    description:
+      - Folder for the files of O(state=rendered), on the machine that the module runs on; it is made where its parent
+        exists. It gets one numbered file an object in apply order, C(bundle.yaml) with all of them, and
+        C(kustomization.yaml) that lists the numbered ones.
+      - Files of an earlier rendering that no longer belong are removed; files of other origin are never touched.
+    type: path
   name:
     description:
       - Name of the DaemonSet; other objects derive their names from it.
@@ -262,18 +269,19 @@ requests:
   sample: {read: 14, write: 0}
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.nanoagent.k8s.plugins.module_utils import agent, uninstall
-from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec, kubeconfig_secrets
-from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.render import YAML_IMPORT_ERROR, rendered
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import work
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+
+RULES = {"required_if": [("state", "present", ["image"]), ("state", "rendered", ["image"])]}
 
 
 def argument_spec():
     return {
         **connection_argument_spec(),
         "state": {"type": "str", "choices": ["present", "absent", "rendered"], "default": "present"},
+        "render_dir": {"type": "path"},
         "name": {"type": "str", "default": "nanoagent"},
         "namespace": {"type": "str", "default": "nanoagent"},
         "create_namespace": {"type": "bool", "default": True},
@@ -326,24 +334,7 @@ def argument_spec():
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=argument_spec(),
-        required_if=[("state", "present", ["image"]), ("state", "rendered", ["image"])],
-        supports_check_mode=True,
-    )
-    try:
-        if module.params["state"] == "rendered":
-            if YAML_IMPORT_ERROR:
-                module.fail_json(msg=missing_required_lib("PyYAML"), exception=YAML_IMPORT_ERROR)
-            module.exit_json(**rendered(module.params))
-        if KUBERNETES_IMPORT_ERROR:
-            module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)
-        module.no_log_values.update(kubeconfig_secrets(module.params["kubeconfig"]))
-        work = {"present": agent.present, "absent": uninstall.absent}[module.params["state"]]
-        cluster = Cluster(module.params, module.tmpdir)
-        module.exit_json(**work(cluster, module.params, module.check_mode, module._diff))
-    except Failure as failure:
-        module.fail_json(**failure.result())
+    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def test_role_defaults_and_argument_specs_agree(role):
     assert all(name.startswith(f"{role}_") for name in options)
 
 
-@pytest.mark.parametrize(("role", "module", "extra"), [("agent", agent, {"state"}), ("verify", agent_info, set())])
+@pytest.mark.parametrize(("role", "module", "extra"), [("agent", agent, set()), ("verify", agent_info, set())])
 def test_a_role_passes_on_every_option_of_its_module(role, module, extra):
     [task] = [task[key] for task in load(f"roles/{role}/tasks/main.yml") for key in task if key.startswith("nanoagent.k8s.")]
     assert set(task) == set(module.argument_spec()) - ONLY_BY_ENVIRONMENT - extra
