@@ -8,19 +8,30 @@ from __future__ import annotations
 from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, report
-from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import CONTAINER
+from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout, judge, selectors
+from ansible_collections.nanoagent.k8s.plugins.module_utils.uninstall import absent
 
 OLDEST_KUBERNETES = (1, 25)
 _LOG_LINES = 3
+
+
+def work(options: dict, run: Run) -> dict:
+    """The job of the module agent: its result for its options."""
+    if options["state"] == "rendered":
+        return rendered(options)
+    job = {"present": present, "absent": absent}[options["state"]]
+    return job(connect(options, run), options, run.check_mode, run.diff)
 
 
 def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -> dict:

@@ -14,13 +14,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode
 
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure, explain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
+    KUBERNETES_IMPORT_ERROR,
     effective_options,
     impersonation_headers,
+    kubeconfig_secrets,
     load_configuration,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
@@ -37,6 +41,14 @@ FIELD_MANAGER = "nanoagent.k8s"
 PAGE = 500
 PARALLEL = 6
 _READS = ("GET", "HEAD")
+
+
+def connect(options: dict, run: Run) -> Cluster:
+    """The cluster that a job's options name; what is secret in the connection becomes a secret of the run."""
+    if KUBERNETES_IMPORT_ERROR:
+        raise Failure(missing_required_lib("kubernetes"), "install it for that Python", exception=KUBERNETES_IMPORT_ERROR)
+    run.secrets.update(kubeconfig_secrets(options["kubeconfig"]))
+    return Cluster(options, run.temp_dir)
 
 
 class Cluster:

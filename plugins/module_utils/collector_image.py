@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils import oci, registry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_push import plan_push, push
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import Reference, parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 
 NOT_REPRODUCIBLE = (
     "this machine's zlib compresses unlike the original one, so the image may get another digest on other machines; "
@@ -40,14 +42,15 @@ def diff_text(image: str | None, archive: str | None) -> str:
     return "".join(lines)
 
 
-def run(options: dict, check_mode: bool) -> dict:
-    """Build the image and make registry and archive hold it.
+def work(options: dict, run: Run) -> dict:
+    """The job of the module collector_image: build the image and make registry and archive hold it; the module's result.
 
-    :param options: the module's parameters
-    :param check_mode: only find out what would be done; the result is the same, but nothing is written
-    :returns: what the module returns, and `warnings`
+    In check mode nothing is written and the result is the same.
+
     :raises Failure: with one line for the user
     """
+    if options["name"] and registry.REQUESTS_IMPORT_ERROR:
+        raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
     target = push_target(options["name"]) if options["name"] else None
     path = options["archive"]
     if path:
@@ -62,7 +65,7 @@ def run(options: dict, check_mode: bool) -> dict:
     if client:
         plan = plan_push(client, target, image)
         actions, before_image = plan["actions"], plan["before"]
-        if not check_mode and actions:
+        if not run.check_mode and actions:
             push(client, target, {blob["digest"]: blob for blob in oci.image_blobs(image)}, actions)
     if path:
         content = oci.archive_bytes(image, str(target or ""), target.tag if target else "")
@@ -70,7 +73,7 @@ def run(options: dict, check_mode: bool) -> dict:
         before_archive = oci.file_digest(path)
         if before_archive != archive["digest"]:
             actions = [*actions, archive]
-            if not check_mode:
+            if not run.check_mode:
                 oci.write_atomically(path, content)
 
     reproducible = all(program["reproducible"] for program in programs.values())
@@ -87,12 +90,11 @@ def run(options: dict, check_mode: bool) -> dict:
         "reproducible": reproducible,
         "actions": actions,
         "requests": dict(client.counts) if client else {},
-        "diff": {
-            "before": diff_text(before_image, before_archive),
-            "after": diff_text(digest if target else None, archive and archive["digest"]),
-        },
         "warnings": [] if reproducible else [NOT_REPRODUCIBLE],
     }
+    if run.diff:
+        after = diff_text(digest if target else None, archive and archive["digest"])
+        result["diff"] = {"before": diff_text(before_image, before_archive), "after": after}
     if target:
         result["image"] = f"{target.name}@{digest}"
     return result

@@ -8,10 +8,16 @@ from __future__ import annotations
 from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import report
-from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events, selectors
+
+
+def work(options: dict, run: Run) -> dict:
+    """The job of the module agent_info: its result for its options."""
+    return verify(connect(options, run), options)
 
 
 def verify(cluster: Cluster, options: dict) -> dict:

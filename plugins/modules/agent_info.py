@@ -144,11 +144,12 @@ requests:
   returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import KUBERNETES_IMPORT_ERROR, connection_argument_spec, kubeconfig_secrets
-from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import verify
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import work
+
+RULES = {}
 
 
 def argument_spec():
@@ -163,14 +164,7 @@ def argument_spec():
 
 
 def main():
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    if KUBERNETES_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("kubernetes"), exception=KUBERNETES_IMPORT_ERROR)
-    try:
-        module.no_log_values.update(kubeconfig_secrets(module.params["kubeconfig"]))
-        module.exit_json(changed=False, **verify(Cluster(module.params, module.tmpdir), module.params))
-    except Failure as failure:
-        module.fail_json(**failure.result())
+    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -164,9 +164,16 @@ requests:
     HEAD: 1
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.nanoagent.k8s.plugins.module_utils import collector_image, oci, registry
-from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nanoagent.k8s.plugins.module_utils import oci, registry
+from ansible_collections.nanoagent.k8s.plugins.module_utils.collector_image import work
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+
+RULES = {
+    "required_one_of": [["name", "archive"]],
+    "required_together": registry.OPTIONS_TOGETHER,
+    "mutually_exclusive": registry.OPTIONS_EXCLUSIVE,
+}
 
 
 def argument_spec():
@@ -186,24 +193,7 @@ def argument_spec():
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec=argument_spec(),
-        required_one_of=[["name", "archive"]],
-        required_together=registry.OPTIONS_TOGETHER,
-        mutually_exclusive=registry.OPTIONS_EXCLUSIVE,
-        supports_check_mode=True,
-    )
-    if module.params["name"] and registry.REQUESTS_IMPORT_ERROR:
-        module.fail_json(msg=missing_required_lib("requests"), exception=registry.REQUESTS_IMPORT_ERROR)
-    try:
-        result = collector_image.run(module.params, module.check_mode)
-    except Failure as failure:
-        module.fail_json(**failure.result())
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if not module._diff:
-        del result["diff"]
-    module.exit_json(**result)
+    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

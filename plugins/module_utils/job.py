@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job gets to know about the run that it is part of, and how a module ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+
+
+def silent(line: str) -> None:
+    """Takes a line of progress where nobody can see it: a module has no way to speak before its end."""
+
+
+class Run(NamedTuple):
+    """One run of a job.
+
+    check_mode, diff: as the user asked. temp_dir: a folder that is removed after the run. secrets: values that are
+    hidden in the result; a job adds what it learns. say: takes one line of progress.
+    """
+
+    check_mode: bool = False
+    diff: bool = False
+    temp_dir: str | None = None
+    secrets: set[str] = set()
+    say: Callable[[str], None] = silent
+
+
+def finish(module, work: Callable[[dict, Run], dict]) -> None:
+    """Runs a job inside a module and ends the module with its result, or with the one-line message of a Failure.
+
+    module: the AnsibleModule. work: takes the module's options and the Run, gives the result.
+    """
+    run = Run(module.check_mode, module._diff, module.tmpdir, module.no_log_values)
+    try:
+        module.exit_json(**{"changed": False, **work(module.params, run)})
+    except Failure as failure:
+        module.fail_json(**failure.result())
+
+
+def secret_values(argument_spec: dict, options: dict) -> set[str]:
+    """The values of all options, suboptions among them, that the spec marks no_log. Pure."""
+    found = set()
+    for name, spec in argument_spec.items():
+        value = options.get(name)
+        if value is None:
+            continue
+        if spec.get("no_log"):
+            found |= {str(value)} if str(value) else set()
+        elif spec.get("options"):
+            for element in value if isinstance(value, list) else [value]:
+                found |= secret_values(spec["options"], element)
+    return found

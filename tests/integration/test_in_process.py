@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job in Ansible's own process and the same job as a module: same results, same secrecy."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+AGENT, INFO, IMAGE = "nanoagent.k8s.agent", "nanoagent.k8s.agent_info", "nanoagent.k8s.collector_image"
+CANARY = "canary-3f9a17c2"
+# Another name of this very Python: the task then runs as a module, in a process of its own.
+ELSEWHERE = str(Path(sys.executable).with_name("python3" if Path(sys.executable).name != "python3" else "python"))
+MODES = {"in process": sys.executable, "as a module": ELSEWHERE}
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    return {"ansible_python_interpreter": MODES[request.param]}
+
+
+@pytest.fixture
+def absent(cluster_env):
+    """Options of an agent that is not there."""
+    return {"kubeconfig": cluster_env["KUBECONFIG"], "name": "test-in-process", "namespace": "test-in-process"}
+
+
+def without(result: dict, *keys: str) -> dict:
+    return {key: value for key, value in result.items() if key not in keys and not key.startswith("ansible_")}
+
+
+def test_both_ways_give_the_same_result(run_tasks, absent, tmp_path):
+    image = f"registry.example/c@sha256:{'1' * 64}"
+    binary = CHECKOUT / "files/ebpf/bin/collector-linux-amd64"
+    tasks = [
+        {INFO: absent},
+        {AGENT: {**absent, "image": image}, "check_mode": True, "diff": True},
+        {AGENT: {**absent, "image": image, "state": "rendered"}},
+        {AGENT: {**absent, "state": "absent"}},
+        {AGENT: {**absent, "image": "registry.example/c:latest"}},
+        {AGENT: {**absent, "imagee": image}},
+        {AGENT: {**absent, "image": image, "ring_bytes": "many"}},
+        {IMAGE: {"archive": str(tmp_path / "a.tar"), "binaries": {"amd64": str(binary)}, "architectures": ["amd64"]}, "check_mode": True},
+    ]
+    here = run_tasks([{**task, "vars": {"ansible_python_interpreter": sys.executable}} for task in tasks])
+    there = run_tasks([{**task, "vars": {"ansible_python_interpreter": ELSEWHERE}} for task in tasks])
+    for one, other in zip(here, there):
+        assert without(one, "msg", "invocation", "exception") == without(other, "msg", "invocation", "exception")
+        assert one.get("failed", False) == other.get("failed", False)
+    assert [result.get("failed", False) for result in here] == [False] * 4 + [True] * 3 + [False]
+    assert here[4]["msg"] == there[4]["msg"]
+    assert "imagee" in here[5]["msg"] and "imagee" in there[5]["msg"]
+    assert "ring_bytes" in here[6]["msg"] and "ring_bytes" in there[6]["msg"]
+
+
+def test_no_secret_is_shown(run_tasks, absent, mode):
+    image = f"registry.example/c@sha256:{'1' * 64}"
+    login = {"registry": "registry.example", "username": "puller", "password": CANARY}
+    config = yaml.safe_load(Path(absent["kubeconfig"]).read_text())
+    config["users"][0]["user"]["token"] = CANARY + "-token"
+    tasks = [
+        {AGENT: {**absent, "kubeconfig": config, "image": image, "registry_login": login}, "check_mode": True, "diff": True},
+        {AGENT: {**absent, "image": image, "registry_login": {**login, "registry": CANARY}, "ring_bytes": 7}},
+        {AGENT: {**absent, "host": "https://127.0.0.1:9", "kubeconfig": None, "api_key": CANARY, "image": image}},
+    ]
+    results = run_tasks([{**task, "vars": mode} for task in tasks], "-vvvv", "--diff")
+    assert not results[0].get("failed") and results[1]["failed"] and results[2]["failed"]
+    shown = json.dumps(results)
+    assert CANARY not in shown
+    assert CANARY not in run_tasks.process.stdout + run_tasks.process.stderr
+    assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in run_tasks.process.stdout
+
+
+def test_the_environment_of_the_task_counts(run_tasks, absent, mode):
+    named = {key: value for key, value in absent.items() if key != "kubeconfig"}
+    [good, bad] = run_tasks(
+        [
+            {INFO: named, "environment": {"K8S_AUTH_KUBECONFIG": absent["kubeconfig"]}, "vars": mode},
+            {INFO: named, "environment": {"K8S_AUTH_KUBECONFIG": "/nowhere/kubeconfig"}, "vars": mode},
+        ]
+    )
+    assert good["installed"] is False
+    assert bad["failed"] and "/nowhere/kubeconfig" in bad["msg"]
