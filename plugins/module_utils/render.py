@@ -1,12 +1,17 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The manifests as text, the same bytes for the same options. Pure."""
+"""The manifests as text and as files, the same bytes for the same options."""
 
 from __future__ import annotations
 
+import re
 import traceback
 
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.files import synchronise
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 
 try:
@@ -16,16 +21,87 @@ try:
 except ImportError:
     YAML_IMPORT_ERROR = traceback.format_exc()
 
+# The first line of every file; a file without it is never replaced or removed.
+MARK = "# Made by nanoagent.k8s; what is changed here is lost at the next rendering."
+BUNDLE = "bundle.yaml"
+KUSTOMIZATION = "kustomization.yaml"
+
 
 def rendered(options: dict, check_mode: bool = False, want_diff: bool = False) -> dict:
-    """{"changed": False, "manifests": [object], "manifest": multi-document YAML} in apply order.
+    """The module's result for state rendered; with options["render_dir"] that folder is brought up to date.
 
-    Secrets are left out: their values must not stand in files; the caller applies them by state present.
+    {"changed", "manifests": [object], "manifest": multi-document YAML, "left_out": [line]}, in apply order; with a folder
+    also "files": [{"action": create|update|keep|delete, "path"}], and "diff" where it is wanted. Secrets are left out:
+    their values must not stand in files; `left_out` says for each how to make it.
     """
-    objects = [obj for obj in desired_objects(options) if obj["kind"] != "Secret"]
-    return {"changed": False, "manifests": objects, "manifest": manifest_text(objects)}
+    desired = desired_objects(options)
+    objects = [obj for obj in desired if obj["kind"] != "Secret"]
+    left_out = [how_to_make(obj) for obj in desired if obj["kind"] == "Secret"]
+    result = {"changed": False, "manifests": objects, "manifest": manifest_text(objects), "left_out": left_out}
+    if options["render_dir"]:
+        steps = synchronise(options["render_dir"], rendered_files(objects, left_out), MARK, check_mode)
+        result["changed"] = any(step["action"] != "keep" for step in steps)
+        result["files"] = [{"action": step["action"], "path": step["path"]} for step in steps]
+        if want_diff:
+            result["diff"] = [_diff(step) for step in steps if step["action"] != "keep"]
+    return result
 
 
 def manifest_text(objects: list[dict]) -> str:
-    """The objects as YAML documents with sorted keys."""
-    return "".join("---\n" + yaml.safe_dump(obj, sort_keys=True, default_flow_style=False, width=120) for obj in objects)
+    """The objects as YAML documents with sorted keys, read alike by YAML 1.1 and 1.2 readers. Pure."""
+    return "".join("---\n" + _dump(obj) for obj in objects)
+
+
+def rendered_files(objects: list[dict], left_out: list[str]) -> dict[str, str]:
+    """File name -> text: a numbered file for each object in apply order, the bundle, and the kustomization. Pure."""
+    numbered = {_file_name(number, obj): f"{MARK}\n{manifest_text([obj])}" for number, obj in enumerate(objects, 1)}
+    notes = "".join(f"# Left out: {line}\n" for line in left_out)
+    kustomization = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": list(numbered)}
+    return {
+        **numbered,
+        BUNDLE: f"{MARK}\n{notes}{manifest_text(objects)}",
+        KUSTOMIZATION: f"{MARK}\n{notes}---\n{_dump(kustomization)}",
+    }
+
+
+def how_to_make(secret: dict) -> str:
+    """One line: which Secret is not in the files, and the command that makes it from files of the user's. Pure."""
+    metadata = secret["metadata"]
+    keys = sorted({**(secret.get("data") or {}), **(secret.get("stringData") or {})})
+    sources = " ".join(f"--from-file={key}=FILE" for key in keys)
+    command = f"kubectl create secret generic {metadata['name']} --namespace={metadata['namespace']} --type={secret.get('type') or 'Opaque'} {sources}"
+    return f"{title(secret)}: {command.rstrip()}"
+
+
+def _file_name(number, obj):
+    name = re.sub(r"[^a-z0-9.-]+", "-", obj["metadata"]["name"].lower())
+    return f"{number:03d}-{obj['kind'].lower()}-{name}.yml"
+
+
+def _diff(step):
+    return {"before": step["before"], "after": step["after"], "before_header": step["path"], "after_header": step["path"]}
+
+
+def _dump(data):
+    if YAML_IMPORT_ERROR:
+        raise Failure(missing_required_lib("PyYAML"), "install it for that Python", exception=YAML_IMPORT_ERROR)
+    return yaml.dump(data, Dumper=_dumper(), sort_keys=True, default_flow_style=False, width=120, allow_unicode=True)
+
+
+def _dumper():
+    """SafeDumper without anchors, with text of many lines as a block, and with quotes where Go's YAML reader needs them."""
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data):
+            return True
+
+    def text(dumper, value):
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+    Dumper.add_representer(str, text)
+    # Plain scalars that PyYAML takes for text and gopkg.in/yaml.v2, which kubectl reads with, for something else
+    # (resolve.go there: y and n are booleans, a float needs no point, 0o starts an octal number).
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z"), list("-+.0123456789"))
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?0[oO][0-7_]+\Z"), list("-+0"))
+    return Dumper

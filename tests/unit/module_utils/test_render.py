@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from ansible_collections.nanoagent.k8s.plugins.module_utils.render import BUNDLE, KUSTOMIZATION, MARK, manifest_text, rendered
+from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
+
+CANARY = "canary-f00dfeed"
+LOGIN = {"registry": "registry.example", "username": "u", "password": CANARY, "secret_name": "login"}
+
+
+def options(**given):
+    defaults = {name: spec.get("default") for name, spec in argument_spec().items()}
+    return {**defaults, "image": "registry.example/collector@sha256:" + "ab" * 32, **given}
+
+
+def read(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_one_numbered_file_an_object_in_apply_order(tmp_path):
+    result = rendered(options(render_dir=str(tmp_path)))
+    files = read(tmp_path)
+    assert result["changed"] and {os.path.basename(file["path"]) for file in result["files"]} == set(files)
+    numbered = sorted(name for name in files if name[0] == "0")
+    assert numbered[0] == "001-namespace-nanoagent.yml" and numbered[-1].endswith("-daemonset-nanoagent.yml")
+    assert [yaml.safe_load(files[name]) for name in numbered] == result["manifests"]
+    assert list(yaml.safe_load_all(files[BUNDLE])) == result["manifests"] == list(yaml.safe_load_all(result["manifest"]))
+    assert yaml.safe_load(files[KUSTOMIZATION])["resources"] == numbered
+    assert all(text.startswith(MARK.encode() + b"\n") and text.endswith(b"\n") for text in files.values())
+
+
+def test_the_same_bytes_whatever_the_hash_seed(tmp_path):
+    rendered(options(render_dir=str(tmp_path), tags={"b": "2", "a": "1"}, registry_login=LOGIN))
+    program = (
+        "import sys; sys.path[:0] = [{path!r}, {unit!r}]\n"
+        "from test_render import LOGIN, options, rendered\n"
+        "rendered(options(render_dir=sys.argv[1], tags={{'b': '2', 'a': '1'}}, registry_login=LOGIN))"
+    ).format(path=next(path for path in sys.path if os.path.isdir(os.path.join(path, "ansible_collections", "nanoagent"))), unit=os.path.dirname(__file__))
+    for seed in ("1", "2"):
+        folder = tmp_path.with_name(f"seed{seed}")
+        subprocess.run([sys.executable, "-c", program, str(folder)], env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
+        assert read(folder) == read(tmp_path)
+
+
+def test_a_second_rendering_changes_nothing_and_another_one_leaves_no_old_file(tmp_path):
+    given = options(render_dir=str(tmp_path), priority_class={"name": "nanoagent", "create": True, "value": 5})
+    (tmp_path / "notes.txt").write_text("theirs")
+    predicted = rendered(given, check_mode=True, want_diff=True)
+    assert os.listdir(tmp_path) == ["notes.txt"]
+    first = rendered(given, want_diff=True)
+    assert {**first, "files": first["files"]} == predicted and first["diff"]
+    second = rendered(given, want_diff=True)
+    assert not second["changed"] and second["diff"] == [] and {file["action"] for file in second["files"]} == {"keep"}
+    less = options(render_dir=str(tmp_path))
+    predicted = rendered(less, check_mode=True)
+    assert rendered(less) == predicted and predicted["changed"]
+    assert not [name for name in os.listdir(tmp_path) if "priorityclass" in name] and (tmp_path / "notes.txt").read_text() == "theirs"
+    assert read(tmp_path)[KUSTOMIZATION].count(b"- 0") == len(predicted["manifests"])
+
+
+def test_a_secret_is_left_out_and_the_way_to_make_it_is_told(tmp_path):
+    result = rendered(options(render_dir=str(tmp_path), registry_login=LOGIN), want_diff=True)
+    [line] = result["left_out"]
+    assert line == (
+        "Secret nanoagent/login: kubectl create secret generic login --namespace=nanoagent"
+        " --type=kubernetes.io/dockerconfigjson --from-file=.dockerconfigjson=FILE"
+    )
+    texts = read(tmp_path)
+    assert f"# Left out: {line}\n".encode() in texts[BUNDLE] and f"# Left out: {line}\n".encode() in texts[KUSTOMIZATION]
+    assert CANARY not in str(result) and not any(CANARY.encode() in text for text in texts.values())
+
+
+@pytest.mark.parametrize("value", ["y", "N", "1e3", "-.5e-3", "0o17", "0O17", "12.", "yes", "null", "1", "1.0", "0x1f", "1_000", "~", "2026-01-01", ""])
+def test_text_that_looks_like_something_else_is_quoted(value):
+    text = manifest_text([{value or "empty": value}])
+    assert f"'{value}'\n" in text and yaml.safe_load(text) == {value or "empty": value}
+    if value:
+        assert f"'{value}': " in text
+
+
+def test_values_stay_plain_and_nothing_is_an_anchor():
+    shared = {"a": 1}
+    assert manifest_text([{"one": shared, "two": shared, "three": [True, 1.5, None, "text"]}]).count("&") == 0
+    assert manifest_text([{"n1": [True, 1.5, 7, None, "text"]}]) == "---\nn1:\n- true\n- 1.5\n- 7\n- null\n- text\n"
+    assert manifest_text([{"pem": "one\ntwo\n"}]) == "---\npem: |\n  one\n  two\n"
