@@ -138,6 +138,14 @@ class Cluster:
             "PATCH", kind.path(metadata.get("namespace"), metadata["name"]), "apply", title(obj), query, body=obj, content_type="application/apply-patch+yaml"
         )
 
+    def patch(self, obj: dict, operations: list[dict]) -> dict:
+        """JSON patch (RFC 6902) of this object; the object as the server now holds it."""
+        kind = kind_of(obj)
+        metadata = obj["metadata"]
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        path = kind.path(metadata.get("namespace"), metadata["name"])
+        return self._json("PATCH", path, "patch", title(obj), query, body=operations, content_type="application/json-patch+json")
+
     def delete(self, obj: dict, propagation: str = "Background") -> bool:
         """Deletes exactly this object (by uid); False where it was gone already."""
         kind = kind_of(obj)
