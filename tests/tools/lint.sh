@@ -29,6 +29,7 @@ no_ignore_files() { ! ls tests/sanity/ignore-*.txt; }
 
 step "ruff check" ruff check --quiet .
 step "ruff format" ruff format --quiet --check .
+step "roles have their modules' options" python tests/tools/role_options.py --check
 step "ansible-lint, profile production" production
 step "antsibull-docs" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 step "antsibull-changelog" antsibull-changelog lint

@@ -9,17 +9,29 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
-from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info
+from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, collector_image
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+WHOLE = [("agent", agent), ("verify", agent_info), ("collector_image", collector_image)]
 # Options of the connection that a role leaves to module_defaults and the K8S_AUTH_* variables.
-ONLY_BY_ENVIRONMENT = set(agent_info.argument_spec()) - {"kubeconfig", "context", "name", "namespace", "live", "live_timeout", "live_parallel"}
+ONLY_BY_ENVIRONMENT = set(connection_argument_spec()) - {"kubeconfig", "context"}
 
 
 def load(path):
     return yaml.safe_load((ROOT / path).read_text())
+
+
+def role_options(role):
+    return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+def secrets(spec, prefix=""):
+    """The dotted names of the options that are kept out of logs."""
+    found = {prefix + name for name, option in spec.items() if option.get("no_log")}
+    return found.union(*(secrets(option["options"], f"{prefix}{name}.") for name, option in spec.items() if "options" in option))
 
 
 def test_one_version():
@@ -33,25 +45,31 @@ def test_the_action_group_holds_every_module():
 
 @pytest.mark.parametrize("role", ROLES)
 def test_role_defaults_and_argument_specs_agree(role):
-    options = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    defaults = load(f"roles/{role}/defaults/main.yml")
-    assert {name: spec["default"] for name, spec in options.items() if "default" in spec} == defaults
+    options = role_options(role)
+    assert {name: spec["default"] for name, spec in options.items() if "default" in spec} == load(f"roles/{role}/defaults/main.yml")
     assert all(name.startswith(f"{role}_") for name in options)
 
 
-@pytest.mark.parametrize(("role", "module", "extra"), [("agent", agent, set()), ("verify", agent_info, set())])
-def test_a_role_passes_on_every_option_of_its_module(role, module, extra):
+@pytest.mark.parametrize(("role", "module"), WHOLE)
+def test_a_role_passes_on_every_option_of_its_module(role, module):
     [task] = [task[key] for task in load(f"roles/{role}/tasks/main.yml") for key in task if key.startswith("nanoagent.k8s.")]
-    assert set(task) == set(module.argument_spec()) - ONLY_BY_ENVIRONMENT - extra
-    options = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert {f"{role}_{name}" for name in task} <= set(options)
+    spec = module.argument_spec()
+    assert set(task) == set(spec) - (ONLY_BY_ENVIRONMENT if "kubeconfig" in spec else set())
+    assert all(f"{role}_{option}" in argument for option, argument in task.items())
+    assert {f"{role}_{name}" for name in task} <= set(role_options(role))
 
 
-@pytest.mark.parametrize("role", ["agent", "verify"])
-def test_role_defaults_are_the_module_s(role):
-    module = {"agent": agent, "verify": agent_info}[role]
+@pytest.mark.parametrize(("role", "module"), WHOLE)
+def test_role_defaults_are_the_module_s(role, module):
     defaults = load(f"roles/{role}/defaults/main.yml")
     for name, spec in module.argument_spec().items():
         given = defaults.get(f"{role}_{name}")
         if given is not None and "{{" not in str(given) and name != "live":
             assert given == spec.get("default"), name
+
+
+@pytest.mark.parametrize(("role", "module"), WHOLE)
+def test_a_role_hides_the_secrets_that_its_module_hides(role, module):
+    hidden = {name for name in secrets(module.argument_spec()) if name not in ONLY_BY_ENVIRONMENT}
+    assert secrets(role_options(role)) == {f"{role}_{name}" for name in hidden}
+    assert hidden or role == "verify"

@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the roles' argument specs, their defaults and the arguments of their module calls from the modules' documentation.
+
+Of tasks/main.yml only the arguments below the module's name are written, all else there is kept. --check writes nothing and
+fails where a file would change. A new role needs an entry in ROLES, meta/main.yml and tasks/main.yml with that call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import yaml
+from checkout import CHECKOUT, collections_folder
+
+COLLECTION = "nanoagent.k8s"
+COMMAND = "python tests/tools/role_options.py"
+# Of the options that reach the cluster only these are variables: module_defaults and K8S_AUTH_* set the others for every role at once.
+REACHED_BY_VARIABLE = {"kubeconfig", "context"}
+# What an argument spec and its documentation both say; ansible-test sanity sees to it that they say the same.
+_SPECIFIED = ("type", "elements", "choices", "required", "default")
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role that calls one module; its variables are <role>_<option>.
+
+    only: the options that have a variable, all when empty. fixed: arguments that the role sets itself, without a variable.
+    defaults: where another than the module's holds. values: another expression for the argument, of an option that the role so
+    makes optional. follows: options that are the agent role's where it has them set. own: variables that are no option of the
+    module, as in an argument spec.
+    """
+
+    module: str
+    short_description: str
+    description: list[str]
+    only: tuple[str, ...] = ()
+    fixed: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, object] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    follows: tuple[str, ...] = ()
+    own: dict[str, dict] = field(default_factory=dict)
+
+
+WHICH_AGENT = ("kubeconfig", "context", "name", "namespace")
+ROLES = {
+    "agent": Role(
+        module="agent",
+        short_description="Install the eBPF agent on a Kubernetes cluster",
+        description=["Puts the collector on every eligible node with one call of the module P(nanoagent.k8s.agent#module)."],
+        defaults={"image": "{{ collector_image_result.image | default('') }}"},
+    ),
+    "collector_image": Role(
+        module="collector_image",
+        short_description="Build the collector's image and push it to a registry or write it as an archive",
+        description=[
+            "Makes the multi-architecture image from the binaries that the collection ships, and pushes it where it is missing.",
+            "The result is in the variable C(collector_image_result), as the module M(nanoagent.k8s.collector_image) returns it; "
+            "C(collector_image_result.image) is the name by digest.",
+            "The module runs on the host of the play, which needs the binaries. That is the controller when hosts stand for "
+            "clusters and have C(ansible_connection=local).",
+        ],
+        values={"binaries": "collector_image_binaries | default({'amd64': collector_image_shipped_amd64, 'arm64': collector_image_shipped_arm64}, true)"},
+    ),
+    "uninstall": Role(
+        module="agent",
+        short_description="Remove the eBPF agent",
+        description=["Removes what the collection installed, and the namespace where the collection made it."],
+        only=(*WHICH_AGENT, "wait", "wait_timeout"),
+        fixed={"state": "absent"},
+        follows=WHICH_AGENT,
+    ),
+    "verify": Role(
+        module="agent_info",
+        short_description="A verdict for every node, with live proof",
+        description=["Asks every node with the module P(nanoagent.k8s.agent_info#module), shows one line a node, and fails where one is not well."],
+        defaults={"live": True},
+        follows=WHICH_AGENT,
+        own={"fail": {"description": ["Whether the play fails where an eligible node is not ready or not proven."], "type": "bool", "default": True}},
+    ),
+}
+
+
+def argument_specs(name: str, role: Role, documented: dict, spec: dict) -> dict:
+    """The content of meta/argument_specs.yml. documented: the module's options as ansible-doc gives them; spec: its argument spec."""
+    options = {f"{name}_{option}": _variable(name, role, option, documented[option], spec) for option in variables(role, spec)}
+    options |= {f"{name}_{option}": dict(own) for option, own in role.own.items()}
+    main = {"short_description": role.short_description, "description": role.description, "author": ["The nanoagent.k8s maintainers"], "options": options}
+    return {"argument_specs": {"main": main}}
+
+
+def variables(role: Role, spec: dict) -> list[str]:
+    """The options that have a variable of the role, in the order of the module's argument spec."""
+    elsewhere = set(_connection_options()) - REACHED_BY_VARIABLE if "kubeconfig" in spec else set()
+    return [option for option in spec if option not in elsewhere and option not in role.fixed and option in (role.only or spec)]
+
+
+def defaults(specs: dict) -> dict:
+    """The content of defaults/main.yml, from that of meta/argument_specs.yml."""
+    return {name: option["default"] for name, option in specs["argument_specs"]["main"]["options"].items() if "default" in option}
+
+
+def arguments(name: str, role: Role, specs: dict, spec: dict) -> dict[str, str]:
+    """The arguments of the module call, as they stand in the task."""
+    options = specs["argument_specs"]["main"]["options"]
+    call = dict(role.fixed)
+    for option in variables(role, spec):
+        variable = f"{name}_{option}"
+        if option in role.values:
+            expression = role.values[option]
+        elif "default" in options[variable] or options[variable].get("required"):
+            expression = variable
+        else:
+            # An empty text is no answer, as from a survey; an empty list, false and 0 are.
+            empty = ", true" if spec[option]["type"] in ("str", "path") else ""
+            otherwise = f"agent_{option} | default(omit{empty})" if option in role.follows else "omit"
+            expression = f"{variable} | default({otherwise}{empty})"
+        call[option] = f'"{{{{ {expression} }}}}"'
+    return call
+
+
+def files(name: str, role: Role, documented: dict, spec: dict, tasks: str) -> dict[str, str]:
+    """The texts of the role's files by path within it. tasks: the present tasks/main.yml.
+
+    :raises SystemExit: tasks holds no call of the module, or more than one
+    """
+    specs = argument_specs(name, role, documented, spec)
+    call = "".join(f"    {option}: {value}\n" for option, value in arguments(name, role, specs, spec).items())
+    task, count = re.subn(
+        rf"^(  {COLLECTION}\.{role.module}:\n)(?:    .*\n)*",
+        lambda match: f"{match[1]}    # These arguments are written by `{COMMAND}`.\n{call}",
+        tasks,
+        flags=re.MULTILINE,
+    )
+    if count != 1:
+        raise SystemExit(f"roles/{name}/tasks/main.yml must call {COLLECTION}.{role.module} once, it does {count} times")
+    header = f"---\n# Written by `{COMMAND}` from the documentation of the module {role.module}.\n"
+    return {"meta/argument_specs.yml": header + _text(specs), "defaults/main.yml": header + _text(defaults(specs)), "tasks/main.yml": task}
+
+
+def _variable(name, role, option, documented, spec):
+    references = _References(f"{COLLECTION}.{role.module}", {each: f"{name}_{each}" for each in variables(role, spec)})
+    variable = _option(documented, spec[option], references)
+    if option in role.values:
+        variable.pop("required", None)
+    if option in role.defaults:
+        variable["default"] = role.defaults[option]
+    elif option in role.follows and "default" in variable:
+        variable["default"] = f"{{{{ agent_{option} | default({variable['default']!r}) }}}}"
+    elif option in role.follows:
+        variable["description"].append(f"Without it C(agent_{option}) holds, the variable of the role P(nanoagent.k8s.agent#role).")
+    return variable
+
+
+def _option(documented, spec, references):
+    description = documented["description"]
+    option = {"description": [references.replace(text) for text in ([description] if isinstance(description, str) else description)]}
+    option |= {key: spec[key] for key in _SPECIFIED if key in spec}
+    if spec.get("no_log"):
+        option["no_log"] = True
+    if "options" in spec:
+        option["options"] = {name: _option(documented["suboptions"][name], sub, references) for name, sub in spec["options"].items()}
+    return option
+
+
+@dataclass(frozen=True)
+class _References:
+    """Turns what a module's documentation says of its own options into what a role's can say."""
+
+    module: str
+    names: dict[str, str]
+
+    def replace(self, text: str) -> str:
+        return re.sub(r"\b(O|RV)\((\w+)((?:[.=\[][^)#]*)?\))", self._replace, text)
+
+    def _replace(self, match):
+        kind, name, rest = match.groups()
+        if kind == "O" and name in self.names:
+            return f"O({self.names[name]}{rest}"
+        return f"{kind}({self.module}#module:{name}{rest}"
+
+
+def _connection_options():
+    return import_module(f"ansible_collections.{COLLECTION}.plugins.module_utils.connection").connection_argument_spec()
+
+
+class _Dumper(yaml.SafeDumper):
+    """As ansible-lint wants it: lists are indented, templates stand in double quotes."""
+
+    def increase_indent(self, flow=False, indentless=False):
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data):
+        return True
+
+
+def _represent_text(dumper, text):
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "{{" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def _text(content):
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+def _documentation(modules):
+    """The options of each module as ansible-doc gives them, fragments and all."""
+    names = [f"{COLLECTION}.{module}" for module in modules]
+    command = [sys.executable, "-m", "ansible", "doc", "--type", "module", "--json", *names]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections_folder())}
+    answer = json.loads(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout)
+    return {module: answer[name]["doc"]["options"] for module, name in zip(modules, names)}
+
+
+def _all_files():
+    """Every file of every role by its path in the checkout."""
+    documentation = _documentation(sorted({role.module for role in ROLES.values()}))
+    texts = {}
+    for name, role in ROLES.items():
+        spec = import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{role.module}").argument_spec()
+        folder = CHECKOUT / "roles" / name
+        undocumented = [option for option in variables(role, spec) if option not in documentation[role.module]]
+        if undocumented:
+            raise SystemExit(f"plugins/modules/{role.module}.py does not document {', '.join(undocumented)}")
+        made = files(name, role, documentation[role.module], spec, (folder / "tasks/main.yml").read_text())
+        texts |= {folder / path: text for path, text in made.items()}
+    return texts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file would change")
+    check = parser.parse_args().check
+    sys.path.insert(0, str(collections_folder()))
+    stale = {path: text for path, text in _all_files().items() if not path.exists() or path.read_text() != text}
+    if check and stale:
+        names = " ".join(str(path.relative_to(CHECKOUT)) for path in sorted(stale))
+        sys.exit(f"not what the modules document: {names}; run `{COMMAND}`")
+    for path, text in stale.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(path.relative_to(CHECKOUT))
+
+
+if __name__ == "__main__":
+    main()
