@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils import oci, registry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.files import write_atomically
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_push import plan_push, push
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import Reference, parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
@@ -74,7 +75,7 @@ def work(options: dict, run: Run) -> dict:
         if before_archive != archive["digest"]:
             actions = [*actions, archive]
             if not run.check_mode:
-                oci.write_atomically(path, content)
+                write_atomically(path, content)
 
     reproducible = all(program["reproducible"] for program in programs.values())
     result = {

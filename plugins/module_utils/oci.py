@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OCI images from plain files: layers, configurations, manifests, indexes and archives, the same bytes everywhere.
 
-Everything here is a function of its arguments; only read_program and write_atomically touch the disk.
+Everything here is a function of its arguments; only read_program touches the disk.
 
 The shapes used throughout:
 
@@ -41,7 +41,6 @@ import json
 import os
 import struct
 import tarfile
-import tempfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -395,27 +394,3 @@ def check_folder(path: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise Failure(f"archive {path} cannot be written, the folder {folder} does not exist", "create it first")
-
-
-def write_atomically(path: str, data: bytes) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, never a part.
-
-    :raises Failure: the folder cannot be written to, or is full
-    """
-    # A link stays one: what it points to is replaced.
-    target = os.path.realpath(path)
-    folder, name = os.path.split(target)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            # mkstemp makes files private; an archive is as public as the image in it.
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(temporary, target)
-    except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise Failure(f"archive {path} cannot be written ({error.strerror})", "give a folder that this user can write to, with room") from None

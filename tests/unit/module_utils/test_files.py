@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
@@ -83,8 +84,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
 
 
+def test_a_write_is_whole_and_public(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(str(path), b"one")
+    write_atomically(str(path), b"two")
+    assert path.read_bytes() == b"two" and stat.S_IMODE(path.stat().st_mode) == 0o644 and os.listdir(tmp_path) == ["file"]
+
+
 def test_a_link_stays_one(tmp_path):
-    (tmp_path / "target").write_bytes(b"old")
-    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "link").symlink_to("target")
     write_atomically(str(tmp_path / "link"), b"new")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_bytes() == b"new"

@@ -8,8 +8,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
-import stat
 import tarfile
 import zlib
 
@@ -241,36 +239,6 @@ def test_archive_is_a_whole_layout(image):
 def test_archive_without_a_name_has_no_annotations(image):
     with tarfile.open(fileobj=io.BytesIO(oci.archive_bytes(image))) as archive:
         assert "annotations" not in json.load(archive.extractfile("index.json"))["manifests"][0]
-
-
-def test_write_is_atomic_and_public(tmp_path):
-    path = tmp_path / "archive.tar"
-    oci.write_atomically(str(path), b"one")
-    oci.write_atomically(str(path), b"two")
-    assert path.read_bytes() == b"two"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert os.listdir(tmp_path) == ["archive.tar"]
-
-
-def test_write_through_a_link(tmp_path):
-    (tmp_path / "link").symlink_to("target")
-    oci.write_atomically(str(tmp_path / "link"), b"one")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "target").read_bytes() == b"one"
-
-
-def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "archive.tar"
-    path.write_bytes(b"old")
-
-    def full(handle):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(oci.os, "fsync", full)
-    with pytest.raises(Failure, match="No space left"):
-        oci.write_atomically(str(path), b"new")
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["archive.tar"]
 
 
 def test_archive_in_a_missing_folder():
