@@ -36,7 +36,10 @@ def finish(module, work: Callable[[dict, Run], dict]) -> None:
     """
     run = Run(module.check_mode, module._diff, module.tmpdir, module.no_log_values)
     try:
-        module.exit_json(**{"changed": False, **work(module.params, run)})
+        result = work(module.params, run)
+        for warning in result.pop("warnings", []):
+            module.warn(warning)
+        module.exit_json(**{"changed": False, **result})
     except Failure as failure:
         module.fail_json(**failure.result())
 
