@@ -19,12 +19,14 @@ class ApiFailure(Failure):
     """The API server answered with an error status.
 
     status: HTTP status; reason: the Status object's reason, such as NotFound or Conflict.
+    conflicts: (field, its manager) of each field that an apply must not take.
     """
 
-    def __init__(self, what: str, next_step: str, status: int, reason: str):
+    def __init__(self, what: str, next_step: str, status: int, reason: str, conflicts: tuple[tuple[str, str], ...] = ()):
         super().__init__(what, next_step)
         self.status = status
         self.reason = reason
+        self.conflicts = conflicts
 
 
 def explain(status: int, body: bytes, verb: str, target: str, server: str) -> ApiFailure:
@@ -44,7 +46,7 @@ def explain(status: int, body: bytes, verb: str, target: str, server: str) -> Ap
     if status == 403:
         return _forbidden(message, reason, verb, target)
     if status == 409 and causes and any(cause.get("reason") == "FieldManagerConflict" for cause in causes):
-        return _conflict(causes, target, reason)
+        return conflict(_conflicts(causes), target)
     if status in (400, 422):
         return ApiFailure(f"the API server rejects {target}: {message}", "correct the option that sets this field", status, reason or "Invalid")
     if status == 404:
@@ -81,14 +83,20 @@ def _forbidden(message, reason, verb, target):
     return ApiFailure(f"denied: cannot {verb} {target}: {message}", "change what the admission rule names, or the rule", 403, reason)
 
 
-def _conflict(causes, target, reason):
+def _conflicts(causes):
     held = []
     for cause in causes:
         manager = _CONFLICT.search(cause.get("message") or "")
-        held.append(f"{(cause.get('field') or '?').lstrip('.')} (held by {manager['manager'] if manager else 'another manager'})")
+        held.append(((cause.get("field") or "?").lstrip("."), manager["manager"] if manager else "another manager"))
+    return tuple(held)
+
+
+def conflict(held: tuple[tuple[str, str], ...], target: str) -> ApiFailure:
+    """The failure of an apply of `target`, whose fields are held by others as in ApiFailure.conflicts."""
     return ApiFailure(
-        f"fields of {target} belong to another manager: {', '.join(held)}",
+        f"fields of {target} belong to another manager: {', '.join(f'{field} (held by {manager})' for field, manager in held)}",
         "remove these fields from the other manager, or set force_conflicts to take them",
         409,
-        reason,
+        "Conflict",
+        held,
     )

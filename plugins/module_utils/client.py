@@ -129,11 +129,11 @@ class Cluster:
         finally:
             response.close()
 
-    def apply(self, obj: dict, force: bool = False) -> dict:
-        """Server-side apply; the object as the server now holds it."""
+    def apply(self, obj: dict, force: bool = False, dry_run: bool = False) -> dict:
+        """Server-side apply; the object as the server now holds it, or would hold it after a dry run."""
         kind = kind_of(obj)
         metadata = obj["metadata"]
-        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict"}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false", "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
         return self._json(
             "PATCH", kind.path(metadata.get("namespace"), metadata["name"]), "apply", title(obj), query, body=obj, content_type="application/apply-patch+yaml"
         )
@@ -227,7 +227,7 @@ class Cluster:
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = content_type
-        self._count("read" if method in _READS else "write")
+        self._count("read" if method in _READS or (query or {}).get("dryRun") else "write")
         try:
             response = self._pool.request(
                 method,

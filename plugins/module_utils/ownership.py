@@ -43,9 +43,12 @@ def differences(desired: dict, live: dict, manager: str) -> list[str]:
     A field counts when its value differs, when it is not owned by `manager`, or when `manager` owns it and `desired`
     no longer has it. Quantities that are equal in value are equal.
     """
-    found: list[str] = []
-    _map(_body(desired), live, owned_fields(live, manager), "", found)
-    return sorted(set(found))
+    return sorted({path for path, _value in _found(desired, live, manager)})
+
+
+def value_changes(desired: dict, live: dict, manager: str) -> list[str]:
+    """Those of `differences` that change a value: a field that only gets another owner is not among them."""
+    return sorted({path for path, value in _found(desired, live, manager) if value})
 
 
 def owned_view(live: dict, manager: str) -> dict:
@@ -54,6 +57,13 @@ def owned_view(live: dict, manager: str) -> dict:
     metadata = {key: live["metadata"][key] for key in ("name", "namespace") if key in live["metadata"]}
     view["metadata"] = {**metadata, **(view.get("metadata") or {})}
     return {"apiVersion": live.get("apiVersion"), "kind": live.get("kind"), **view}
+
+
+def _found(desired, live, manager):
+    """(path, whether the value changes) of each difference."""
+    found: list[tuple[str, bool]] = []
+    _map(_body(desired), live, owned_fields(live, manager), "", found)
+    return found
 
 
 def _body(desired):
@@ -66,7 +76,7 @@ def _body(desired):
 
 def _walk(desired, live, owned, path, found):
     if owned is None:
-        found.append(path)
+        found.append((path, not _equal(desired, live, path)))
     elif isinstance(desired, dict) and isinstance(live, dict) and owned:
         _map(desired, live, owned, path, found)
     elif isinstance(desired, list) and isinstance(live, list) and any(key[:2] == "k:" for key in owned):
@@ -74,19 +84,19 @@ def _walk(desired, live, owned, path, found):
     elif isinstance(desired, list) and isinstance(live, list) and any(key[:2] == "v:" for key in owned):
         _set(desired, live, owned, path, found)
     elif not _equal(desired, live, path):
-        found.append(path)
+        found.append((path, True))
 
 
 def _map(desired, live, owned, path, found):
     for key, value in desired.items():
         where = f"{path}.{key}" if path else key
         if key not in live:
-            found.append(where)
+            found.append((where, True))
         else:
             _walk(value, live[key], owned.get(f"f:{key}"), where, found)
     for field in owned:
         if field.startswith("f:") and field[2:] not in desired and field[2:] in live:
-            found.append(f"{path}.{field[2:]}" if path else field[2:])
+            found.append((f"{path}.{field[2:]}" if path else field[2:], True))
 
 
 def _keyed_list(desired, live, owned, path, found):
@@ -100,26 +110,26 @@ def _keyed_list(desired, live, owned, path, found):
         present = _element(live, keys)
         if wanted is None:
             if present is not None:
-                found.append(where)
+                found.append((where, True))
             continue
         matched.add(id(wanted))
         if present is None:
-            found.append(where)
+            found.append((where, True))
         else:
             _map(wanted, present, {**{f"f:{key}": {} for key in keys}, **subtree}, where, found)
     for element in desired:
         if id(element) not in matched:
-            found.append(f"{path}[{next(iter(element.values()), '')}]" if isinstance(element, dict) else path)
+            found.append((f"{path}[{next(iter(element.values()), '')}]" if isinstance(element, dict) else path, True))
     order = [index for index in (_index(live, element, owned) for element in desired) if index is not None]
     if order != sorted(order):
-        found.append(path)
+        found.append((path, True))
 
 
 def _set(desired, live, owned, path, found):
     mine = {json.dumps(json.loads(field[2:])) for field in owned if field.startswith("v:")}
     wanted = {json.dumps(value) for value in desired}
     if mine != wanted or not wanted <= {json.dumps(value) for value in live}:
-        found.append(path)
+        found.append((path, True))
 
 
 def _element(items, keys):
