@@ -4,136 +4,270 @@
 """Would the DaemonSet controller run a pod on this node? Pure, over JSON.
 
 Source: Kubernetes, pkg/controller/daemon/daemon_controller.go (NodeShouldRunDaemonPod), daemonset_util.go
-(AddOrUpdateDaemonPodTolerations) and component-helpers' nodeaffinity and toleration helpers, read at 1.29 to 1.36.
+(AddOrUpdateDaemonPodTolerations), component-helpers' nodeaffinity, apimachinery's labels and fields, and api's toleration.go, read at
+1.29 to 1.36. tests/oracle compares this module with the controller's own function.
 """
 
 from __future__ import annotations
 
 import re
 
-_AUTOMATIC = (
-    ("node.kubernetes.io/not-ready", "NoExecute"),
-    ("node.kubernetes.io/unreachable", "NoExecute"),
-    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
-    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
-    ("node.kubernetes.io/unschedulable", "NoSchedule"),
+_AUTOMATIC = tuple(
+    {"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": effect}
+    for name, effect in (
+        ("not-ready", "NoExecute"),
+        ("unreachable", "NoExecute"),
+        ("disk-pressure", "NoSchedule"),
+        ("memory-pressure", "NoSchedule"),
+        ("pid-pressure", "NoSchedule"),
+        ("unschedulable", "NoSchedule"),
+    )
 )
-_HOST_NETWORK = ("node.kubernetes.io/network-unavailable", "NoSchedule")
-_INTEGER = re.compile(r"^[+-]?[0-9]+$")
+_HOST_NETWORK = ({"key": "node.kubernetes.io/network-unavailable", "operator": "Exists", "effect": "NoSchedule"},)
+
+# What Go's strconv.ParseInt reads in base 10, with no more digits than 64 bits have: Python refuses to read some thousand digits.
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})")
+
+_LABEL_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_LABEL_NAME_LENGTH = 63
+_LABEL_PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_LABEL_PREFIX_LENGTH = 253
+
+_JSON_NAMES = {dict: "an object", list: "a list", str: "a string", bool: "true or false"}
 
 
-def decide(daemon_set: dict, node: dict) -> dict:
+def decide(daemon_set: dict, node: dict, comparison_operators: bool = True) -> dict:
     """The controller's decision for one node.
 
     Returns {"run": bool, "keep": bool, "blockers": [{"kind", "detail"}]}: run, whether a pod would be placed; keep,
     whether a pod that is there may stay; blockers, every reason against (kind: nodeName, selector, affinity, taint).
     Only taints with effect NoSchedule leave keep true while run is false.
+
+    An object of a shape that no API server can hold (a list where an object belongs) gives run None and keep None, and one
+    blocker of the kind unreadable that says where. Null is what absence is, at every place.
+
+    comparison_operators: whether the cluster knows the toleration operators Gt and Lt (KEP-5471, the feature gate
+    TaintTolerationComparisonOperators). An API server without them accepts no such toleration, so it is true by default;
+    and where only the controller lacks them, a missing pod is then reported, not overlooked.
     """
-    template = ((daemon_set.get("spec") or {}).get("template") or {}).get("spec") or {}
-    metadata = node.get("metadata") or {}
-    labels = metadata.get("labels") or {}
-    name = metadata.get("name") or ""
+    try:
+        template = _read_template(daemon_set)
+        name, labels, taints = _read_node(node)
+    except _Unreadable as problem:
+        return {"run": None, "keep": None, "blockers": [{"kind": "unreadable", "detail": str(problem)}]}
     blockers = []
-    if template.get("nodeName") and template["nodeName"] != name:
+    if template["nodeName"] not in ("", name):
         blockers.append({"kind": "nodeName", "detail": f"the pod template names node {template['nodeName']}"})
-    for key, value in sorted((template.get("nodeSelector") or {}).items()):
+    for key, value in sorted(template["nodeSelector"].items()):
         if labels.get(key) != value:
             has = f"has {key}={labels[key]}" if key in labels else f"has no label {key}"
             blockers.append({"kind": "selector", "detail": f"node selector {key}={value}: the node {has}"})
-    required = ((template.get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    if required is not None:
-        blockers.extend(_affinity_blockers(required, labels, name))
+    terms = template["terms"]
+    if terms is not None and not any(_term_matches(term, labels, name) for term in terms):
+        wanted = " or ".join(_term_text(term) for term in terms) or "no terms, which matches nothing"
+        blockers.append({"kind": "affinity", "detail": f"node affinity does not match: {wanted}"})
     placed = not blockers
-    tolerations = _with_automatic(template)
     untolerated = [
         taint
-        for taint in (node.get("spec") or {}).get("taints") or []
-        if taint.get("effect") in ("NoSchedule", "NoExecute") and not any(tolerates(t, taint) for t in tolerations)
+        for taint in taints
+        if taint["effect"] in ("NoSchedule", "NoExecute") and not any(tolerates(t, taint, comparison_operators) for t in template["tolerations"])
     ]
     blockers.extend({"kind": "taint", "detail": f"taint {_taint_text(taint)} is not tolerated"} for taint in untolerated)
     keep = placed and not any(taint["effect"] == "NoExecute" for taint in untolerated)
     return {"run": not blockers, "keep": keep, "blockers": blockers}
 
 
-def tolerates(toleration: dict, taint: dict) -> bool:
-    """Whether one toleration tolerates one taint (operators Exists and Equal; any other tolerates nothing)."""
+def tolerates(toleration: dict, taint: dict, comparison_operators: bool = True) -> bool:
+    """Whether one toleration tolerates one taint; an operator that nobody knows tolerates nothing."""
     if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
         return False
     if toleration.get("key") and toleration["key"] != taint.get("key"):
         return False
     operator = toleration.get("operator") or "Equal"
+    wanted, has = toleration.get("value") or "", taint.get("value") or ""
     if operator == "Equal":
-        return (toleration.get("value") or "") == (taint.get("value") or "")
+        return wanted == has
+    if operator in ("Gt", "Lt"):
+        return comparison_operators and _compares(operator, _canonical_int64(has), _canonical_int64(wanted))
     return operator == "Exists"
 
 
-def _with_automatic(template):
-    automatic = _AUTOMATIC + ((_HOST_NETWORK,) if template.get("hostNetwork") else ())
-    return list(template.get("tolerations") or []) + [{"key": key, "operator": "Exists", "effect": effect} for key, effect in automatic]
+class _Unreadable(Exception):
+    """A value of another type than the API has there; its text is one line that says where."""
 
 
-def _affinity_blockers(required, labels, name):
-    terms = required.get("nodeSelectorTerms") or []
-    if any(_term_matches(term, labels, name) for term in terms):
-        return []
-    wanted = " or ".join(_term_text(term) for term in terms) or "no terms, which matches nothing"
-    return [{"kind": "affinity", "detail": f"node affinity does not match: {wanted}"}]
+def _typed(value, kind, where):
+    """The value, which has to be of a kind; where it is null, the kind's own empty value."""
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise _Unreadable(f"{where} is not {_JSON_NAMES[kind]}")
+    return value
+
+
+def _items(holder, key, kind, where):
+    where = f"{where}.{key}"
+    return [_typed(item, kind, f"{where}[{index}]") for index, item in enumerate(_typed(holder.get(key), list, where))]
+
+
+def _texts(holder, key, where):
+    where = f"{where}.{key}"
+    texts = _typed(holder.get(key), dict, where)
+    return {_typed(name, str, f"the name {name!r} in {where}"): _typed(text, str, f"{where}.{name}") for name, text in texts.items()}
+
+
+def _records(holder, key, fields, where):
+    """The objects of a list, each with the named texts only."""
+    return [
+        {field: _typed(item.get(field), str, f"{where}.{key}[{index}].{field}") for field in fields}
+        for index, item in enumerate(_items(holder, key, dict, where))
+    ]
+
+
+def _read_template(daemon_set):
+    """What the controller reads of a DaemonSet; terms is None without required node affinity, a list with it."""
+    where = "DaemonSet"
+    spec = _typed(daemon_set, dict, where)
+    for key in ("spec", "template", "spec"):
+        where = f"{where}.{key}"
+        spec = _typed(spec.get(key), dict, where)
+    affinity = _typed(spec.get("affinity"), dict, f"{where}.affinity")
+    node_affinity = _typed(affinity.get("nodeAffinity"), dict, f"{where}.affinity.nodeAffinity")
+    required = node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    terms = None
+    if required is not None:
+        place = f"{where}.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+        terms = [
+            {key: _read_requirements(term, key, f"{place}.nodeSelectorTerms[{index}]") for key in ("matchExpressions", "matchFields")}
+            for index, term in enumerate(_items(_typed(required, dict, place), "nodeSelectorTerms", dict, place))
+        ]
+    automatic = _AUTOMATIC + (_HOST_NETWORK if _typed(spec.get("hostNetwork"), bool, f"{where}.hostNetwork") else ())
+    return {
+        "nodeName": _typed(spec.get("nodeName"), str, f"{where}.nodeName"),
+        "nodeSelector": _texts(spec, "nodeSelector", where),
+        "terms": terms,
+        "tolerations": [*_records(spec, "tolerations", ("key", "operator", "value", "effect"), where), *automatic],
+    }
+
+
+def _read_requirements(term, key, where):
+    requirements = _records(term, key, ("key", "operator"), where)
+    for index, (requirement, source) in enumerate(zip(requirements, _typed(term.get(key), list, where))):
+        requirement["values"] = _items(source or {}, "values", str, f"{where}.{key}[{index}]")
+    return requirements
+
+
+def _read_node(node):
+    """A node's name, labels and taints."""
+    node = _typed(node, dict, "Node")
+    metadata = _typed(node.get("metadata"), dict, "Node.metadata")
+    spec = _typed(node.get("spec"), dict, "Node.spec")
+    return (
+        _typed(metadata.get("name"), str, "Node.metadata.name"),
+        _texts(metadata, "labels", "Node.metadata"),
+        _records(spec, "taints", ("key", "value", "effect"), "Node.spec"),
+    )
 
 
 def _term_matches(term, labels, name):
-    expressions = term.get("matchExpressions") or []
-    fields = term.get("matchFields") or []
-    if not expressions and not fields:
+    expressions, fields = term["matchExpressions"], term["matchFields"]
+    if not expressions and not fields or _term_fault(term):
         return False
     return all(_expression_matches(e, labels) for e in expressions) and all(_field_matches(f, name) for f in fields)
 
 
+def _term_fault(term):
+    """Why the controller skips a term, empty when it does not: one bad requirement takes the whole term with it."""
+    faults = [*map(_expression_fault, term["matchExpressions"]), *map(_field_fault, term["matchFields"])]
+    return next(filter(None, faults), "")
+
+
+def _expression_fault(expression):
+    operator, values = expression["operator"], expression["values"]
+    if operator not in ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"):
+        return f"{operator or 'nothing'} is not an operator"
+    if not _is_label_key(expression["key"]):
+        return f"{expression['key'] or 'nothing'} is not a label's name"
+    if operator in ("In", "NotIn") and not values:
+        return f"{operator} takes at least one value"
+    if operator in ("Exists", "DoesNotExist") and values:
+        return f"{operator} takes no value"
+    if operator in ("Gt", "Lt") and (len(values) != 1 or _int64(values[0]) is None):
+        return f"{operator} takes one integer of 64 bits"
+    bad = [value for value in values if value and not _is_label_name(value)]
+    return f"{bad[0]} cannot be a label's value" if bad else ""
+
+
+def _field_fault(field):
+    if field["operator"] not in ("In", "NotIn"):
+        return f"{field['operator'] or 'nothing'} is not an operator for fields"
+    return "" if len(field["values"]) == 1 else "a field takes one value"
+
+
 def _expression_matches(expression, labels):
-    key, operator, values = expression.get("key") or "", expression.get("operator"), expression.get("values") or []
+    key, operator, values = expression["key"], expression["operator"], expression["values"]
     present = key in labels
     if operator == "In":
-        return bool(values) and present and labels[key] in values
+        return present and labels[key] in values
     if operator == "NotIn":
-        return bool(values) and not (present and labels[key] in values)
+        return not (present and labels[key] in values)
     if operator == "Exists":
-        return present and not values
+        return present
     if operator == "DoesNotExist":
-        return not present and not values
-    if operator in ("Gt", "Lt"):
-        if len(values) != 1 or not present:
-            return False
-        wanted, has = _int64(values[0]), _int64(labels[key])
-        if wanted is None or has is None:
-            return False
-        return has > wanted if operator == "Gt" else has < wanted
-    return False
+        return not present
+    return present and _compares(operator, _int64(labels[key]), _int64(values[0]))
 
 
 def _field_matches(field, name):
-    values = field.get("values") or []
-    if field.get("key") != "metadata.name" or len(values) != 1:
+    if not name:
+        return True
+    has = name if field["key"] == "metadata.name" else ""
+    return (has == field["values"][0]) is (field["operator"] == "In")
+
+
+def _is_label_key(text):
+    prefix, slash, name = text.rpartition("/")
+    if slash and (len(prefix) > _LABEL_PREFIX_LENGTH or not _LABEL_PREFIX.fullmatch(prefix)):
         return False
-    if field.get("operator") == "In":
-        return name == values[0]
-    return field.get("operator") == "NotIn" and name != values[0]
+    return _is_label_name(name)
+
+
+def _is_label_name(text):
+    return len(text) <= _LABEL_NAME_LENGTH and _LABEL_NAME.fullmatch(text) is not None
+
+
+def _compares(operator, has, wanted):
+    if has is None or wanted is None:
+        return False
+    return has > wanted if operator == "Gt" else has < wanted
 
 
 def _int64(text):
-    if not _INTEGER.match(text):
+    """The integer that a text holds; None where it does not hold one of 64 bits."""
+    found = _INTEGER.fullmatch(text)
+    if found is None:
         return None
-    value = int(text)
+    value = int(found[1] + found[2])
     return value if -(2**63) <= value < 2**63 else None
+
+
+def _canonical_int64(text):
+    """The same, without a plus sign, leading zeros or a negative zero."""
+    value = _int64(text)
+    return value if str(value) == text else None
 
 
 def _term_text(term):
     parts = []
-    for part in (term.get("matchExpressions") or []) + (term.get("matchFields") or []):
-        values = f" ({', '.join(part['values'])})" if part.get("values") else ""
-        parts.append(f"{part.get('key')} {part.get('operator')}{values}")
-    return " and ".join(parts) or "an empty term, which matches nothing"
+    for part in term["matchExpressions"] + term["matchFields"]:
+        values = f" ({', '.join(part['values'])})" if part["values"] else ""
+        parts.append(f"{part['key']} {part['operator']}{values}")
+    if not parts:
+        return "an empty term, which matches nothing"
+    fault = _term_fault(term)
+    return " and ".join(parts) + (f" [matches nothing: {fault}]" if fault else "")
 
 
 def _taint_text(taint):
-    value = f"={taint['value']}" if taint.get("value") else ""
-    return f"{taint.get('key')}{value}:{taint.get('effect')}"
+    value = f"={taint['value']}" if taint["value"] else ""
+    return f"{taint['key']}{value}:{taint['effect']}"

@@ -75,10 +75,36 @@ def test_host_network_tolerates_a_missing_network():
         (expression("k", "Lt", "5"), {"k": "four"}, False),
         (expression("k", "Gt", "9223372036854775808"), {"k": "1"}, False),
         (expression("k", "Gt", "1", "2"), {"k": "3"}, False),
+        (expression("k", "Gt", "5"), {"k": "+6"}, True),
+        (expression("k", "Gt", "0" * 40 + "5"), {"k": "0" * 40 + "6"}, True),
+        (expression("k", "Gt", "5"), {"k": "6\n"}, False),
+        (expression("k", "Gt", "5"), {"k": "\u0666"}, False),
+        (expression("k", "Gt", "5"), {"k": "1_000"}, False),
+        (expression("k", "Gt", "5"), {"k": "9" * 5000}, False),
+        (expression("k", "Gt", "-1"), {"k": "3"}, False),
+        (expression("k", "NotIn", "-1"), {}, False),
+        (expression("k", "NotIn", "a" * 64), {}, False),
+        (expression("k", "NotIn", "a\n"), {}, False),
+        (expression("k", "NotIn", ""), {"k": "a"}, True),
+        (expression("k", "NotIn"), {}, False),
+        (expression("k", "Exists", "v"), {"k": "v"}, False),
+        (expression("k", "Sometimes"), {"k": "v"}, False),
+        (expression("", "DoesNotExist"), {}, False),
+        (expression("a/b/c", "DoesNotExist"), {}, False),
+        (expression("/c", "DoesNotExist"), {}, False),
+        (expression("Example.com/c", "DoesNotExist"), {}, False),
+        (expression("example.com/c", "DoesNotExist"), {}, True),
+        (expression("a" * 253 + "/" + "c" * 63, "DoesNotExist"), {}, True),
+        (expression("a" * 254 + "/c", "DoesNotExist"), {}, False),
+        (expression("c" * 64, "DoesNotExist"), {}, False),
         ({}, {}, False),
         ({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}, {}, True),
         ({"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["n1"]}]}, {}, False),
         ({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1", "n2"]}]}, {}, False),
+        ({"matchFields": [{"key": "metadata.name", "operator": "Exists", "values": ["n1"]}]}, {}, False),
+        ({"matchFields": [{"key": "metadata.uid", "operator": "In", "values": [""]}]}, {}, True),
+        ({"matchFields": [{"key": "metadata.uid", "operator": "NotIn", "values": ["n1"]}]}, {}, True),
+        ({**expression("k", "Exists"), "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n2"]}]}, {"k": ""}, False),
     ],
 )
 def test_affinity_terms(term, labels, matches):
@@ -103,3 +129,73 @@ def test_every_reason_is_named():
 
 def test_an_unknown_toleration_operator_tolerates_nothing():
     assert not tolerates({"key": "a", "operator": "Sometimes"}, taint("a", "NoSchedule"))
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "has", "expected"),
+    [
+        ("Gt", "5", "6", True),
+        ("Gt", "5", "5", False),
+        ("Lt", "5", "-6", True),
+        ("Lt", "5", "-0", False),
+        ("Lt", "5", "04", False),
+        ("Gt", "+5", "6", False),
+        ("Gt", "5", "9223372036854775807", True),
+        ("Gt", "5", "9223372036854775808", False),
+        ("Gt", "", "6", False),
+        ("Gt", "5", None, False),
+    ],
+)
+def test_comparing_tolerations(operator, value, has, expected):
+    toleration = {"key": "a", "operator": operator, "value": value}
+    assert tolerates(toleration, taint("a", "NoSchedule", has)) is expected
+    assert not tolerates(toleration, taint("a", "NoSchedule", has), comparison_operators=False)
+
+
+def test_a_node_without_a_name_is_not_held_against_fields():
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}
+    assert decide(daemon_set(affinity=affinity(term)), {"metadata": {"labels": {}}})["run"]
+
+
+def test_a_term_that_is_skipped_says_why():
+    decision = decide(daemon_set(affinity=affinity(expression("k", "Gt", "-1"))), node({"k": "3"}))
+    assert decision["blockers"][0]["detail"] == "node affinity does not match: k Gt (-1) [matches nothing: -1 cannot be a label's value]"
+
+
+@pytest.mark.parametrize("absent", [{}, None, {"spec": None}, {"metadata": None, "spec": {"taints": None, "template": None}}])
+def test_absence_and_null_are_the_same(absent):
+    assert decide(absent, absent) == {"run": True, "keep": True, "blockers": []}
+
+
+def test_null_items_are_empty_items():
+    tolerates_all_without_value = daemon_set(tolerations=[None])
+    assert decide(tolerates_all_without_value, node(taints=[None, taint("a", "NoExecute")]))["run"]
+    assert not decide(tolerates_all_without_value, node(taints=[taint("a", "NoExecute", "v")]))["run"]
+    assert not decide(daemon_set(affinity=affinity(None, {"matchExpressions": [None]})), node())["run"]
+
+
+@pytest.mark.parametrize(
+    ("daemon_set_", "node_", "where"),
+    [
+        ([], {}, "DaemonSet is not an object"),
+        ({}, "n1", "Node is not an object"),
+        ({"spec": {"template": []}}, {}, "DaemonSet.spec.template is not an object"),
+        (daemon_set(nodeName=5), {}, "DaemonSet.spec.template.spec.nodeName is not a string"),
+        (daemon_set(hostNetwork="false"), {}, "DaemonSet.spec.template.spec.hostNetwork is not true or false"),
+        (daemon_set(nodeSelector={"a": 1}), {}, "DaemonSet.spec.template.spec.nodeSelector.a is not a string"),
+        (daemon_set(tolerations={"key": "a"}), {}, "DaemonSet.spec.template.spec.tolerations is not a list"),
+        (daemon_set(tolerations=[{"key": ["a"]}]), {}, "DaemonSet.spec.template.spec.tolerations[0].key is not a string"),
+        ({}, node(labels=["a"]), "Node.metadata.labels is not an object"),
+        ({}, node(labels={7: "a"}), "the name 7 in Node.metadata.labels is not a string"),
+        ({}, node(taints=["a"]), "Node.spec.taints[0] is not an object"),
+    ],
+)
+def test_an_object_that_no_api_holds_is_undecided(daemon_set_, node_, where):
+    assert decide(daemon_set_, node_) == {"run": None, "keep": None, "blockers": [{"kind": "unreadable", "detail": where}]}
+
+
+def test_values_of_affinity_are_read_even_where_another_term_matches():
+    terms = affinity(expression("k", "Exists"), expression("k", "In", 5))
+    decision = decide(daemon_set(affinity=terms), node({"k": "1"}))
+    assert decision["run"] is None
+    assert decision["blockers"][0]["detail"].endswith("nodeSelectorTerms[1].matchExpressions[0].values[0] is not a string")
