@@ -61,6 +61,19 @@ _ALL = (
     Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings", True),
     Kind("DaemonSet", "apps/v1", "daemonsets", True),
     Kind("ControllerRevision", "apps/v1", "controllerrevisions", True),
+    Kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims", True),
+    Kind("StatefulSet", "apps/v1", "statefulsets", True),
+    Kind("CronJob", "batch/v1", "cronjobs", True),
+    Kind("Job", "batch/v1", "jobs", True),
+    Kind("Deployment", "apps/v1", "deployments", True),
+    Kind("ResourceQuota", "v1", "resourcequotas", True),
+    Kind("Service", "v1", "services", True),
+    Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", True),
+    Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets", True),
+    Kind("SecretProviderClass", "secrets-store.csi.x-k8s.io/v1", "secretproviderclasses", True),
+    Kind("ExternalSecret", "external-secrets.io/v1", "externalsecrets", True),
+    Kind("ServiceMonitor", "monitoring.coreos.com/v1", "servicemonitors", True),
+    Kind("PodMonitor", "monitoring.coreos.com/v1", "podmonitors", True),
 )
 
 KINDS = {kind.kind: kind for kind in _ALL}
@@ -68,6 +81,7 @@ KINDS = {kind.kind: kind for kind in _ALL}
 # In the order in which they have to exist: what comes later may need what comes before.
 INSTALL_ORDER = (
     "Namespace",
+    "ResourceQuota",
     "ServiceAccount",
     "ClusterRole",
     "ClusterRoleBinding",
@@ -76,8 +90,19 @@ INSTALL_ORDER = (
     "PriorityClass",
     "Secret",
     "ConfigMap",
+    "SecretProviderClass",
+    "ExternalSecret",
+    "NetworkPolicy",
+    "Service",
+    "ServiceMonitor",
+    "PodMonitor",
+    "PodDisruptionBudget",
+    "Deployment",
     "DaemonSet",
 )
+
+# Kinds of other projects, which an API server has only where these are installed.
+OPTIONAL_KINDS = ("SecretProviderClass", "ExternalSecret", "ServiceMonitor", "PodMonitor")
 
 
 def kind_of(obj: dict) -> Kind:
