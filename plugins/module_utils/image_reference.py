@@ -86,8 +86,13 @@ def is_pinned(image: str) -> bool:
 
 
 def pull_policy(image: str) -> str:
-    """Always for the tag latest or none; IfNotPresent for any other tag and for digests."""
+    """Always for the tag latest or none; Never for the tag local and those that begin with local-; else IfNotPresent.
+
+    A digest names the same bytes for ever, whatever tag stands beside it; an image with a local tag was loaded into the nodes.
+    """
     if is_pinned(image):
         return "IfNotPresent"
     tag = image.rpartition("/")[2].partition(":")[2]
+    if tag == "local" or tag.startswith("local-"):
+        return "Never"
     return "Always" if tag in ("", "latest") else "IfNotPresent"

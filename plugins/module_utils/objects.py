@@ -5,44 +5,103 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-
-from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
+from ansible_collections.nanoagent.k8s.plugins.module_utils import (
+    applyset,
+    cluster_monitor,
+    credentials,
+    metrics_scrape,
+    network_policy,
+    outbound,
+    pod_extras,
+    priority,
+    probes,
+    pull_secrets,
+    scheduling,
+    seccomp,
+    security,
+    sizing,
+    update_strategy,
+    verifier_rights,
+)
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned, parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER
-from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import collector_config, pod_template
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
+    check_annotations,
+    check_dns_label,
+    check_dns_subdomain,
+    check_labels,
+    text_values,
+)
+from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import RESERVED, daemon_set_labels, made, object_labels
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import pod_template
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import check_profile, profile_of, with_profile_defaults
 
-# pod-security.kubernetes.io: hostPath volumes and the capabilities BPF and PERFMON are not in the baseline level.
-_POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "privileged" for mode in ("enforce", "audit", "warn")}
-# A PriorityClass of a user may not be higher than this (HighestUserDefinablePriority).
-_HIGHEST_PRIORITY = 1_000_000_000
-_LOWEST_PRIORITY = -2_147_483_648
+_POD_SECURITY = "pod-security.kubernetes.io/"
+# Names that are made from the installation's are at most eleven longer, and some have to be DNS labels of 63.
+_LONGEST_NAME = 52
+# Each checks the options of its subject; credentials before the profile, so that a wrong source is named as such.
+_SUBJECTS = (pull_secrets, credentials, priority, sizing, scheduling, update_strategy, security, metrics_scrape, probes, outbound, pod_extras)
+_SUBJECTS += (cluster_monitor, network_policy)
 
 
-def desired_objects(options: dict) -> list[dict]:
+def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
     """All objects in apply order: namespace, the ApplySet's parent, members; the DaemonSet last.
 
     options: the agent module's options after its argument spec; Failure names the option that does not fit.
+    facts: what is known of the cluster, each part absent or None where it is not:
+    {"kubernetes": (major, minor), "smallest_node": {"cpu": cores, "memory": bytes}, "served": {"Kind.group"},
+    "cluster_uid": uid of the namespace kube-system, "secret_hashes": {Secret: value_hash}, "platform": name}.
     """
+    options, facts = with_profile_defaults(options), facts or {}
     check_options(options)
     name, namespace = options["name"], options["namespace"]
-    members = [*_service_accounts(options), *_verifier_rights(options), *_priority_class(options), *_pull_secret(options)]
-    members += [_config_map(options), _daemon_set(options)]
+    account_annotations = {**text_values(options.get("service_account_annotations")), **credentials.service_account_annotations(options)}
+    part = profile_of(options).part(options, facts)
+    members = [
+        *_service_account(options, account_annotations),
+        *verifier_rights.objects(options),
+        *priority.objects(options),
+        *pull_secrets.objects(options),
+        *credentials.objects(options, facts),
+        *part["objects"],
+        *outbound.objects(options),
+        *seccomp.objects(options),
+        *network_policy.objects(options),
+        *metrics_scrape.objects(options, facts),
+        *cluster_monitor.objects(options, facts, pull_secrets.pull_secret_names(options), account_annotations),
+        _daemon_set(options, part, facts),
+    ]
     if options["create_namespace"]:
-        members.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": {**_labels(options), **_POD_SECURITY}}})
+        members.append(_namespace(options))
     members.sort(key=lambda member: INSTALL_ORDER.index(member["kind"]))
     identifier = applyset.set_id(name, namespace)
-    parent = applyset.parent(name, namespace, members, _labels(options))
+    parent = applyset.parent(name, namespace, members, object_labels(options))
     enrolled = [applyset.enrol(member, identifier) for member in members]
     first = 1 if options["create_namespace"] else 0
     return enrolled[:first] + [parent] + enrolled[first:]
 
 
 def check_options(options: dict) -> None:
-    """Failure for options that the argument spec lets through and that cannot work."""
+    """Failure for options that the argument spec lets through and that cannot work; needs no cluster."""
+    options = with_profile_defaults(options)
+    check_dns_label("name", options["name"], _LONGEST_NAME)
+    check_dns_label("namespace", options["namespace"])
+    check_dns_subdomain("service_account", options["service_account"])
+    check_labels("namespace_labels", options.get("namespace_labels"), RESERVED)
+    check_annotations("service_account_annotations", options.get("service_account_annotations"))
+    if not options.get("create_service_account", True) and options.get("service_account_annotations"):
+        raise Failure(
+            "service_account_annotations cannot be set on a service account that is not made here",
+            "annotate it yourself, or set create_service_account: true",
+        )
+    _check_image(options)
+    for subject in _SUBJECTS:
+        subject.check(options)
+    check_profile(options)
+
+
+def _check_image(options):
     image = options.get("image")
     if not image:
         raise Failure("image is missing", "set image to the reference that collector_image returned, name@sha256:...")
@@ -51,117 +110,24 @@ def check_options(options: dict) -> None:
             f"the image {image} is not pinned by a digest",
             "use the reference that collector_image returned (name@sha256:...), or set require_digest: false",
         )
-    priority = options["priority_class"]
-    if priority and priority["create"] and not _LOWEST_PRIORITY <= priority["value"] <= _HIGHEST_PRIORITY:
-        raise Failure(
-            f"priority_class.value {priority['value']} is out of bounds",
-            f"choose a value up to {_HIGHEST_PRIORITY:,} (100-1000 is low, 100,000 and more very high)",
-        )
-    if not re.fullmatch(r"[1-9][0-9]*|[1-9][0-9]?%|100%", options["max_unavailable"]):
-        raise Failure(f"max_unavailable {options['max_unavailable']!r} is no number above 0 and no percentage", "use for example 1 or 10%")
-    ring = options["ring_bytes"]
-    if ring < 65536 or ring & (ring - 1):
-        raise Failure(f"ring_bytes {ring} is no power of two of at least 65536", "use for example 4194304")
-    for key in options["resources"]:
-        if key not in ("requests", "limits"):
-            raise Failure(f"resources.{key} is not known", "use requests and limits")
+    parse_reference(image)
 
 
-def daemon_set_labels(name: str) -> dict:
-    """The labels by which the DaemonSet finds its pods."""
-    return {"app.kubernetes.io/name": "nanoagent", "app.kubernetes.io/instance": name, "app.kubernetes.io/component": "node-agent"}
-
-
-def _labels(options):
-    return {
-        "app.kubernetes.io/name": "nanoagent",
-        "app.kubernetes.io/instance": options["name"],
-        "app.kubernetes.io/managed-by": "nanoagent.k8s",
-    }
-
-
-def _object(options, api_version, kind, name, namespaced=True, **body):
-    metadata = {"name": name, "labels": _labels(options)}
-    if namespaced:
-        metadata["namespace"] = options["namespace"]
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
-
-
-def _service_accounts(options):
-    names = [options["service_account"]] + ([_verifier(options)] if options["verifier"] else [])
-    return [_object(options, "v1", "ServiceAccount", name, automountServiceAccountToken=False) for name in names]
-
-
-def _verifier(options):
-    return f"{options['name']}-verifier"
-
-
-def _cluster_scoped(options):
-    # Two installations in one cluster must not share a cluster-scoped object.
-    return f"{options['namespace']}-{_verifier(options)}"
-
-
-def _verifier_rights(options):
-    """Just what agent_info needs: read nodes; in the agent's namespace read the agent and run its prove command."""
-    if not options["verifier"]:
+def _service_account(options, annotations):
+    if not options.get("create_service_account", True):
         return []
-    rbac = "rbac.authorization.k8s.io/v1"
-    subjects = [{"kind": "ServiceAccount", "name": _verifier(options), "namespace": options["namespace"]}]
-
-    def role_ref(kind, name):
-        return {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
-
-    reads = [
-        {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]},
-        {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions"], "verbs": ["get", "list", "watch"]},
-    ]
-    nodes = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]
-    cluster_name, name = _cluster_scoped(options), _verifier(options)
-    return [
-        _object(options, rbac, "ClusterRole", cluster_name, namespaced=False, rules=nodes),
-        _object(options, rbac, "ClusterRoleBinding", cluster_name, namespaced=False, roleRef=role_ref("ClusterRole", cluster_name), subjects=subjects),
-        _object(options, rbac, "Role", name, rules=reads),
-        _object(options, rbac, "RoleBinding", name, roleRef=role_ref("Role", name), subjects=subjects),
-    ]
+    return [made(options, "v1", "ServiceAccount", options["service_account"], annotations=annotations, automountServiceAccountToken=False)]
 
 
-def _priority_class(options):
-    priority = options["priority_class"]
-    if not priority or not priority["create"]:
-        return []
-    description = "Lets the node agent find a place on a full node."
-    return [_object(options, "scheduling.k8s.io/v1", "PriorityClass", priority["name"], namespaced=False, value=priority["value"], description=description)]
+def _namespace(options):
+    level = options.get("pod_security") or "privileged"
+    admitted = {} if level == "unset" else {f"{_POD_SECURITY}{mode}": level for mode in ("enforce", "audit", "warn")}
+    namespace = made(options, "v1", "Namespace", options["namespace"], namespaced=False)
+    namespace["metadata"]["labels"].update({**admitted, **text_values(options.get("namespace_labels"))})
+    return namespace
 
 
-def _pull_secret(options):
-    login = options["registry_login"]
-    if not login:
-        return []
-    pair = base64.b64encode(f"{login['username']}:{login['password']}".encode()).decode()
-    auths = {"auths": {login["registry"]: {"username": login["username"], "password": login["password"], "auth": pair}}}
-    data = {".dockerconfigjson": base64.b64encode(json.dumps(auths, sort_keys=True).encode()).decode()}
-    return [_object(options, "v1", "Secret", login["secret_name"], type="kubernetes.io/dockerconfigjson", data=data)]
-
-
-def _config_name(options):
-    return f"{options['name']}-collector"
-
-
-def _config_map(options):
-    return _object(options, "v1", "ConfigMap", _config_name(options), data={"collector.json": collector_config(options)})
-
-
-def _number_or_percent(text):
-    return int(text) if text.isdigit() else text
-
-
-def _daemon_set(options):
-    labels = daemon_set_labels(options["name"])
-    spec = {
-        "selector": {"matchLabels": labels},
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": _number_or_percent(options["max_unavailable"])}},
-        "template": pod_template(options, labels, _config_name(options)),
-    }
-    return _object(options, "apps/v1", "DaemonSet", options["name"], spec=spec)
+def _daemon_set(options, part, facts):
+    template = pod_template(options, part, daemon_set_labels(options["name"]), facts)
+    spec = {"selector": {"matchLabels": part["selector"]}, **update_strategy.daemon_set_fields(options), "template": template}
+    return made(options, "apps/v1", "DaemonSet", options["name"], spec=spec)

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API server takes as a name, a label or an amount, checked before it is asked. Pure.
+
+Source: Kubernetes, apimachinery/pkg/util/validation/validation.go and pkg/api/resource/quantity.go, read at 1.36.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+
+try:
+    from kubernetes.utils.quantity import parse_quantity
+except ImportError:
+    # connection.KUBERNETES_IMPORT_ERROR holds the traceback that the module reports; state rendered works without.
+    parse_quantity = None
+
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+_QUALIFIED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
+_ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
+
+
+def check_dns_label(option: str, value: str, longest: int = 63) -> None:
+    """Failure unless the value is lower-case letters, digits and dashes, as of namespaces, services and containers."""
+    if not isinstance(value, str) or len(value) > longest or not _DNS_LABEL.fullmatch(value):
+        raise Failure(
+            f"{option} {value!r} is no name that Kubernetes takes here", f"use at most {longest} lower-case letters, digits and dashes, no dash at the ends"
+        )
+
+
+def check_dns_subdomain(option: str, value: str) -> None:
+    """Failure unless the value is DNS labels joined by dots, as of most objects."""
+    if not isinstance(value, str) or len(value) > 253 or not _DNS_SUBDOMAIN.fullmatch(value):
+        raise Failure(f"{option} {value!r} is no name that Kubernetes takes", "use at most 253 lower-case letters, digits, dashes and dots")
+
+
+def check_label_key(option: str, key: str) -> None:
+    """Failure unless the key is a name, or prefix/name with a DNS prefix."""
+    prefix, slash, name = str(key).rpartition("/")
+    if len(name) > 63 or not _QUALIFIED.fullmatch(name) or (slash and (len(prefix) > 253 or not _DNS_SUBDOMAIN.fullmatch(prefix))):
+        raise Failure(f"{option} has the malformed key {key!r}", "use name or example.com/name: at most 63 letters, digits, '-', '_' and '.' in the name")
+
+
+def check_labels(option: str, labels: dict, reserved: tuple[str, ...] = ()) -> None:
+    """Failure for keys or values that are no labels, or for keys that begin like one of `reserved`."""
+    for key, value in (labels or {}).items():
+        check_label_key(option, key)
+        _check_reserved(option, key, reserved)
+        text = str(value)
+        if len(text) > 63 or (text and not _QUALIFIED.fullmatch(text)):
+            raise Failure(f"{option}.{key} has the malformed value {text!r}", "use at most 63 letters, digits, '-', '_' and '.'")
+
+
+def check_annotations(option: str, annotations: dict, reserved: tuple[str, ...] = ()) -> None:
+    """Failure for keys that are no annotation's key, or that begin like one of `reserved`."""
+    for key in annotations or {}:
+        check_label_key(option, key)
+        _check_reserved(option, key, reserved)
+
+
+def check_env_name(option: str, name: str) -> None:
+    """Failure unless it is the name of an environment variable."""
+    if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
+        raise Failure(f"{option} has the malformed name {name!r}", "use letters, digits, '_', '-' and '.', no digit at the beginning")
+
+
+def check_port(option: str, port: int) -> None:
+    """Failure unless the port is from 1 to 65535."""
+    if not 0 < port < 65536:
+        raise Failure(f"{option} {port} is no port", "use a number from 1 to 65535")
+
+
+def amount(option: str, text: object):
+    """A quantity as a Decimal, None where the kubernetes package is absent; Failure where it is none or negative."""
+    if isinstance(text, bool) or not _QUANTITY.fullmatch(str(text)) or str(text).startswith("-"):
+        raise Failure(f"{option} {text!r} is no amount", "use for example 100m or 2 for cpu, 512Mi or 2Gi for memory")
+    return parse_quantity(str(text)) if parse_quantity else None
+
+
+def text_values(mapping: dict | None) -> dict:
+    """The mapping with its values as text: YAML reads `1` and `true` as a number and a boolean, Kubernetes wants strings."""
+    return {str(key): as_text(value) for key, value in (mapping or {}).items()}
+
+
+def as_text(value: object) -> str:
+    """A YAML scalar as a user wrote it: booleans in lower case."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_reserved(option, key, reserved):
+    if str(key).startswith(reserved):
+        raise Failure(f"{option} must not set {key}", "this collection sets it itself; choose another key")

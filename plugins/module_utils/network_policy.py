@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which connections the pods may have. Pure."""
+
+from __future__ import annotations
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import cluster_monitor
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made, own_pod_labels
+from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape import wants_metrics
+from ansible_collections.nanoagent.k8s.plugins.module_utils.outbound import proxy_ports
+
+_DNS = 53
+# Most network plugins judge a connection after the service's address is replaced by the API server's own.
+_HTTPS_AND_API = (443, 6443)
+
+
+def check(options: dict) -> None:
+    """Failure for a policy that would bind no pod, and for rules without a policy."""
+    if not options.get("network_policy"):
+        if options.get("network_policy_egress"):
+            raise Failure("network_policy_egress is given without network_policy", "set network_policy: true")
+        return
+    if options["host_network"] and not cluster_monitor.enabled(options):
+        raise Failure("network_policy binds no pod in the host's network", "set network_policy: false, or host_network: false")
+    for number, rule in enumerate(options.get("network_policy_egress") or []):
+        unknown = set(rule) - {"to", "ports"}
+        if unknown:
+            raise Failure(f"network_policy_egress[{number}].{min(unknown)} is not known", "use to and ports, as in a NetworkPolicy's egress rules")
+
+
+def objects(options: dict) -> list[dict]:
+    """The NetworkPolicy, if wanted.
+
+    In: nothing but scrapes of the metrics. Out: nothing for our collector, which talks to no network; else name service,
+    HTTPS, the API server and the proxies. What the user adds comes on top.
+    """
+    if not options.get("network_policy"):
+        return []
+    ingress = [{"ports": [{"protocol": "TCP", "port": options["metrics"]["port"]}]}] if wants_metrics(options) else []
+    egress = [] if options["profile"] == "bundled" else [{"ports": _ports(options)}]
+    egress += options.get("network_policy_egress") or []
+    spec = {
+        "podSelector": {"matchLabels": own_pod_labels(options["name"])},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": ingress,
+        "egress": egress,
+    }
+    return [made(options, "networking.k8s.io/v1", "NetworkPolicy", options["name"], spec=spec)]
+
+
+def _ports(options):
+    tcp = sorted({*_HTTPS_AND_API, *proxy_ports(options), _DNS})
+    return [{"protocol": "UDP", "port": _DNS}, *({"protocol": "TCP", "port": port} for port in tcp)]

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way out: proxies and certificate authorities. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import urlsplit
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_subdomain
+from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
+
+CA_HASH = "nanoagent.k8s/ca-sha256"
+_CA_KEY = "ca.crt"
+_CA_DIR = "/etc/nanoagent-ca"
+_VOLUME = "ca-bundle"
+_PROXIES = ("http_proxy", "https_proxy")
+
+
+def check(options: dict) -> None:
+    """Failure for a proxy that is no URL or carries a password, and for authorities that are none or come twice."""
+    for option in _PROXIES:
+        url = options.get(option)
+        if not url:
+            continue
+        parts = _split(url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Failure(f"{option} is no URL of a proxy", "use for example http://proxy.example.com:3128")
+        if parts.username is not None or parts.password is not None:
+            # It would stand in the pod template, for everyone to read who may read pods.
+            raise Failure(f"{option} carries a user or password", "use a proxy that knows the nodes by their address, and leave the login out")
+    bundle, existing = options.get("ca_bundle"), options.get("ca_bundle_config_map")
+    if bundle and existing:
+        raise Failure("ca_bundle and ca_bundle_config_map exclude each other", "leave one of them out")
+    if bundle and ("-----BEGIN CERTIFICATE-----" not in bundle or "PRIVATE KEY" in bundle):
+        raise Failure("ca_bundle is not a text of PEM certificates only", "give the certificates themselves, with no private key")
+    if existing:
+        check_dns_subdomain("ca_bundle_config_map.name", existing["name"])
+
+
+def proxy_env(options: dict) -> list[dict]:
+    """The proxy variables, in lower and upper case: programs read the one or the other."""
+    given = [(option, options[option]) for option in (*_PROXIES, "no_proxy") if options.get(option)]
+    return [{"name": name, "value": value} for option, value in given for name in (option, option.upper())]
+
+
+def proxy_ports(options: dict) -> list[int]:
+    """The ports of the proxies, sorted."""
+    urls = [urlsplit(options[option]) for option in _PROXIES if options.get(option)]
+    return sorted({url.port or {"http": 80, "https": 443}[url.scheme] for url in urls})
+
+
+def ca_part(options: dict) -> dict:
+    """{"env", "mounts", "volumes", "annotations"} by which a container trusts the user's authorities; empty lists without."""
+    name = _config_map(options)
+    if not name:
+        return {"env": [], "mounts": [], "volumes": [], "annotations": {}}
+    existing = options.get("ca_bundle_config_map")
+    key = (existing or {}).get("key") or _CA_KEY
+    # Programs read it once, at their start: other authorities need other pods. What an existing ConfigMap holds is not known here.
+    annotations = {} if existing else {CA_HASH: hashlib.sha256(options["ca_bundle"].encode()).hexdigest()}
+    return {
+        "env": [{"name": "SSL_CERT_FILE", "value": f"{_CA_DIR}/{_CA_KEY}"}],
+        "mounts": [{"name": _VOLUME, "mountPath": _CA_DIR, "readOnly": True}],
+        "volumes": [{"name": _VOLUME, "configMap": {"name": name, "items": [{"key": key, "path": _CA_KEY}]}}],
+        "annotations": annotations,
+    }
+
+
+def objects(options: dict) -> list[dict]:
+    """The ConfigMap of the authorities, where it is to be made."""
+    return [made(options, "v1", "ConfigMap", _config_map(options), data={_CA_KEY: options["ca_bundle"]})] if options.get("ca_bundle") else []
+
+
+def _config_map(options):
+    if options.get("ca_bundle_config_map"):
+        return options["ca_bundle_config_map"]["name"]
+    return f"{options['name']}-ca" if options.get("ca_bundle") else ""
+
+
+def _split(url):
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port is None or parts.port else None
+    except ValueError:
+        return None

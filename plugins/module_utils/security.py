@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the agent's container may do: user, capabilities, privilege, AppArmor, runtime class. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import seccomp
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_subdomain
+
+# Loading eBPF programs, and attaching them to tracepoints (kernel 5.8 on).
+_EBPF = ("BPF", "PERFMON")
+# securityContext.appArmorProfile, before that an annotation.
+_APPARMOR_FIELD_SINCE = (1, 30)
+_APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
+
+
+def check(options: dict) -> None:
+    """Failure for capabilities that are none, and for what privilege or the API server rules out."""
+    for capability in options.get("capabilities") or []:
+        if capability.upper().startswith("CAP_") or not re.fullmatch(r"[A-Z][A-Z0-9_]*", capability):
+            raise Failure(f"capabilities has {capability!r}", "write it in capitals and without CAP_, for example SYS_PTRACE")
+    if options["privileged"] and options.get("capabilities"):
+        raise Failure("capabilities mean nothing to a privileged container, which has them all", "leave them out, or set privileged: false")
+    if options["run_as_user"] is not None and options["run_as_user"] < 0:
+        raise Failure(f"run_as_user {options['run_as_user']} is below 0", "use a user's number")
+    if options.get("runtime_class"):
+        check_dns_subdomain("runtime_class", options["runtime_class"])
+    apparmor = options.get("apparmor")
+    if apparmor and (apparmor["type"] == "Localhost") != bool(apparmor.get("profile")):
+        raise Failure("apparmor needs a profile with type Localhost, and takes none with another type", "name a profile that is loaded on the nodes")
+    seccomp.check(options)
+
+
+def security_context(options: dict, part: dict, facts: dict) -> dict:
+    """The agent container's securityContext; part: the profile's share."""
+    user = {} if options["run_as_user"] is None else {"runAsUser": options["run_as_user"]}
+    root = {"readOnlyRootFilesystem": True} if part["read_only_root"] else {}
+    if options["privileged"]:
+        context = {"privileged": True, **root, **user}
+    else:
+        added = [*_EBPF, *(one for one in options.get("capabilities") or [] if one not in _EBPF)]
+        # Capabilities reach a process only as root here: file capabilities would need privilege escalation.
+        context = {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"add": list(dict.fromkeys(added)), "drop": ["ALL"]},
+            **root,
+            **user,
+            "seccompProfile": seccomp.field(options),
+        }
+    if options.get("apparmor") and not _by_annotation(facts):
+        context["appArmorProfile"] = _apparmor_field(options["apparmor"])
+    return context
+
+
+def pod_annotations(options: dict, container: str, facts: dict) -> dict:
+    """The AppArmor annotation of Kubernetes before 1.30."""
+    apparmor = options.get("apparmor")
+    if not apparmor or not _by_annotation(facts):
+        return {}
+    values = {"RuntimeDefault": "runtime/default", "Unconfined": "unconfined", "Localhost": f"localhost/{apparmor.get('profile')}"}
+    return {_APPARMOR_ANNOTATION + container: values[apparmor["type"]]}
+
+
+def _by_annotation(facts):
+    return facts.get("kubernetes") is not None and tuple(facts["kubernetes"]) < _APPARMOR_FIELD_SINCE
+
+
+def _apparmor_field(apparmor):
+    return {"type": apparmor["type"], **({"localhostProfile": apparmor["profile"]} if apparmor.get("profile") else {})}

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a changed agent gets to the nodes: the DaemonSet's updateStrategy, minReadySeconds, revisionHistoryLimit. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape import wants_metrics
+
+_SHAPE = re.compile(r"0|[1-9][0-9]*|(0|[1-9][0-9]?|100)%")
+_ZERO = ("0", "0%")
+# The API server's own defaults, which need not be said.
+_REVISIONS = 10
+
+
+def check(options: dict) -> None:
+    """Failure for budgets that the API server would refuse, or that a host port makes impossible."""
+    unavailable, surge = options["max_unavailable"], _surge(options)
+    for option in ("min_ready_seconds", "revision_history_limit"):
+        if options.get(option) is not None and options[option] < 0:
+            raise Failure(f"{option} {options[option]} is below 0", "use 0 or more")
+    if _on_delete(options):
+        if unavailable is not None or surge not in _ZERO:
+            raise Failure("max_unavailable and max_surge mean nothing to update_strategy OnDelete", "leave them out, or set update_strategy: RollingUpdate")
+        return
+    for option, text in (("max_unavailable", unavailable), ("max_surge", surge)):
+        if not _SHAPE.fullmatch(text):
+            raise Failure(f"{option} {text!r} is no number and no percentage up to 100%", "use for example 1 or 10%")
+    if unavailable in _ZERO and surge in _ZERO:
+        raise Failure(f"max_unavailable {unavailable!r} and max_surge {surge!r} let no agent be replaced", "set one of them above 0")
+    if unavailable not in _ZERO and surge not in _ZERO:
+        raise Failure(f"max_unavailable {unavailable!r} and max_surge {surge!r} exclude each other", "set max_unavailable to 0 beside a max_surge")
+    if surge not in _ZERO and options["host_network"] and wants_metrics(options):
+        raise Failure(
+            "max_surge cannot work with metrics in the host's network: two agents would need the same port of the node",
+            "use max_unavailable, or host_network: false",
+        )
+
+
+def daemon_set_fields(options: dict) -> dict:
+    """The fields of the DaemonSet's spec beside selector and template."""
+    if _on_delete(options):
+        strategy = {"type": "OnDelete"}
+    else:
+        rolling = {"maxUnavailable": _number_or_percent(options["max_unavailable"])}
+        if _surge(options) not in _ZERO:
+            rolling["maxSurge"] = _number_or_percent(_surge(options))
+        strategy = {"type": "RollingUpdate", "rollingUpdate": rolling}
+    fields = {"updateStrategy": strategy}
+    if options.get("min_ready_seconds"):
+        fields["minReadySeconds"] = options["min_ready_seconds"]
+    if options.get("revision_history_limit", _REVISIONS) not in (None, _REVISIONS):
+        fields["revisionHistoryLimit"] = options["revision_history_limit"]
+    return fields
+
+
+def _on_delete(options):
+    return options.get("update_strategy") == "OnDelete"
+
+
+def _surge(options):
+    return str(options.get("max_surge") or "0")
+
+
+def _number_or_percent(text):
+    return int(text) if text.isdigit() else text
