@@ -30,6 +30,16 @@ options:
     description:
       - Bearer token; needs O(host). Also E(K8S_AUTH_API_KEY).
     type: str
+  username:
+    description:
+      - User of an OpenShift cluster. With O(password) a token is asked of its OAuth server before the work and ended
+        after it. Needs O(host). Also E(K8S_AUTH_USERNAME).
+      - Other clusters have no such login. No version of Kubernetes that is supported here takes a password itself.
+    type: str
+  password:
+    description:
+      - Password of O(username). Also E(K8S_AUTH_PASSWORD).
+    type: str
   client_cert:
     description:
       - Path of a client certificate; needs O(host). Also E(K8S_AUTH_CERT_FILE).

@@ -18,7 +18,9 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure, explain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
     KUBERNETES_IMPORT_ERROR,
+    bearer_tokens,
     effective_options,
+    environment_secrets,
     impersonation_headers,
     kubeconfig_secrets,
     load_configuration,
@@ -26,6 +28,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.openshift_login import log_in, log_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 try:
@@ -47,8 +50,10 @@ def connect(options: dict, run: Run) -> Cluster:
     """The cluster that a job's options name; what is secret in the connection becomes a secret of the run."""
     if KUBERNETES_IMPORT_ERROR:
         raise Failure(missing_required_lib("kubernetes"), "install it for that Python", exception=KUBERNETES_IMPORT_ERROR)
-    run.secrets.update(kubeconfig_secrets(options["kubeconfig"]))
-    return Cluster(options, run.temp_dir)
+    run.secrets.update(kubeconfig_secrets(options["kubeconfig"]), environment_secrets(os.environ))
+    cluster = Cluster(options, run.temp_dir)
+    run.secrets.update(bearer_tokens(cluster.configuration))
+    return cluster
 
 
 class Cluster:
@@ -66,8 +71,18 @@ class Cluster:
         self.requests = {"read": 0, "write": 0}
         self._lock = threading.Lock()
         self._impersonation = impersonation_headers(options)
+        self._login_token = ""
+        if options["username"]:
+            self._login_token = log_in(self.configuration, options["username"], options["password"])
+            self.configuration.api_key["BearerToken"] = f"Bearer {self._login_token}"
         self.configuration.connection_pool_maxsize = PARALLEL + 4
         self._pool = RESTClientObject(self.configuration).pool_manager
+
+    def close(self) -> None:
+        """Ends the token of a login with user and password; other connections leave nothing behind."""
+        if self._login_token:
+            log_out(self.configuration, self._login_token)
+            self._login_token = ""
 
     def version(self) -> tuple[int, int]:
         """(major, minor) of the API server."""

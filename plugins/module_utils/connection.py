@@ -31,6 +31,8 @@ _ENVIRONMENT = {
     "context": "K8S_AUTH_CONTEXT",
     "host": "K8S_AUTH_HOST",
     "api_key": "K8S_AUTH_API_KEY",
+    "username": "K8S_AUTH_USERNAME",
+    "password": "K8S_AUTH_PASSWORD",
     "client_cert": "K8S_AUTH_CERT_FILE",
     "client_key": "K8S_AUTH_KEY_FILE",
     "ca_cert": "K8S_AUTH_SSL_CA_CERT",
@@ -43,7 +45,7 @@ _ENVIRONMENT = {
 }
 
 _SECRET_KEYS = ("token", "password", "client-key-data")
-_ONLY_WITH_HOST = ("api_key", "client_cert", "client_key")
+_ONLY_WITH_HOST = ("api_key", "username", "password", "client_cert", "client_key")
 
 
 def connection_argument_spec() -> dict:
@@ -53,6 +55,8 @@ def connection_argument_spec() -> dict:
         "context": {"type": "str"},
         "host": {"type": "str"},
         "api_key": {"type": "str", "no_log": True},
+        "username": {"type": "str"},
+        "password": {"type": "str", "no_log": True},
         "client_cert": {"type": "path", "aliases": ["cert_file"]},
         "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
         "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
@@ -76,6 +80,16 @@ def kubeconfig_secrets(kubeconfig) -> set[str]:
         if isinstance(user, dict):
             _collect(user, secrets)
     return secrets
+
+
+def environment_secrets(environ: dict) -> set[str]:
+    """The secrets among the K8S_AUTH_* variables, for no_log. Pure."""
+    return {environ[_ENVIRONMENT[name]] for name in ("api_key", "password") if environ.get(_ENVIRONMENT[name])}
+
+
+def bearer_tokens(configuration) -> set[str]:
+    """The tokens that a configuration has come to hold, from wherever, for no_log."""
+    return {value.removeprefix("Bearer ") for value in configuration.api_key.values() if value}
 
 
 def _collect(user, secrets):
@@ -124,7 +138,18 @@ def effective_options(params: dict, environ: dict) -> dict:
         stray = [name for name in _ONLY_WITH_HOST if params.get(name)]
         if stray:
             raise Failure(f"{', '.join(stray)} was given without host", "give host too, or put the credentials into the kubeconfig")
+        options["username"] = options["password"] = None
+    _check_login(options)
     return options
+
+
+def _check_login(options):
+    username, password = options["username"], options["password"]
+    if bool(username) != bool(password):
+        given, missing = ("username", "password") if username else ("password", "username")
+        raise Failure(f"{given} was given without {missing}", "give both, or neither")
+    if username and options["api_key"]:
+        raise Failure("both api_key and username were given", "give one of them: username and password only serve to get a token")
 
 
 def impersonation_headers(options: dict) -> list[tuple[str, str]]:
