@@ -96,76 +96,82 @@ class _Unreadable(Exception):
     """A value of another type than the API has there; its text is one line that says where."""
 
 
-def _typed(value, kind, where):
-    """The value, which has to be of a kind; where it is null, the kind's own empty value."""
+def _typed(value, kind, *where):
+    """The value, which has to be of a kind; where it is null, the kind's own empty value. where: names and indexes from the top."""
     if value is None:
         return kind()
     if not isinstance(value, kind):
-        raise _Unreadable(f"{where} is not {_JSON_NAMES[kind]}")
+        path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where)
+        raise _Unreadable(f"{path.removeprefix('.')} is not {_JSON_NAMES[kind]}")
     return value
 
 
-def _items(holder, key, kind, where):
-    where = f"{where}.{key}"
-    return [_typed(item, kind, f"{where}[{index}]") for index, item in enumerate(_typed(holder.get(key), list, where))]
+def _items(holder, key, kind, *where):
+    return [_typed(item, kind, *where, key, index) for index, item in enumerate(_typed(holder.get(key), list, *where, key))]
 
 
-def _texts(holder, key, where):
-    where = f"{where}.{key}"
-    texts = _typed(holder.get(key), dict, where)
-    return {_typed(name, str, f"the name {name!r} in {where}"): _typed(text, str, f"{where}.{name}") for name, text in texts.items()}
+def _texts(holder, key, *where):
+    texts = _typed(holder.get(key), dict, *where, key)
+    return {_typed(name, str, f"the name {name!r} in {key}"): _typed(text, str, *where, key, name) for name, text in texts.items()}
 
 
-def _records(holder, key, fields, where):
+def _records(holder, key, fields, *where):
     """The objects of a list, each with the named texts only."""
     return [
-        {field: _typed(item.get(field), str, f"{where}.{key}[{index}].{field}") for field in fields}
-        for index, item in enumerate(_items(holder, key, dict, where))
+        {field: _typed(item.get(field), str, *where, key, index, field) for field in fields} for index, item in enumerate(_items(holder, key, dict, *where))
     ]
 
 
 def _read_template(daemon_set):
     """What the controller reads of a DaemonSet; terms is None without required node affinity, a list with it."""
-    where = "DaemonSet"
-    spec = _typed(daemon_set, dict, where)
+    where = ("DaemonSet",)
+    spec = _typed(daemon_set, dict, *where)
     for key in ("spec", "template", "spec"):
-        where = f"{where}.{key}"
-        spec = _typed(spec.get(key), dict, where)
-    affinity = _typed(spec.get("affinity"), dict, f"{where}.affinity")
-    node_affinity = _typed(affinity.get("nodeAffinity"), dict, f"{where}.affinity.nodeAffinity")
-    required = node_affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
-    terms = None
-    if required is not None:
-        place = f"{where}.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
-        terms = [
-            {key: _read_requirements(term, key, f"{place}.nodeSelectorTerms[{index}]") for key in ("matchExpressions", "matchFields")}
-            for index, term in enumerate(_items(_typed(required, dict, place), "nodeSelectorTerms", dict, place))
-        ]
-    automatic = _AUTOMATIC + (_HOST_NETWORK if _typed(spec.get("hostNetwork"), bool, f"{where}.hostNetwork") else ())
+        where = (*where, key)
+        spec = _typed(spec.get(key), dict, *where)
+    automatic = _AUTOMATIC + (_HOST_NETWORK if _typed(spec.get("hostNetwork"), bool, *where, "hostNetwork") else ())
     return {
-        "nodeName": _typed(spec.get("nodeName"), str, f"{where}.nodeName"),
-        "nodeSelector": _texts(spec, "nodeSelector", where),
-        "terms": terms,
-        "tolerations": [*_records(spec, "tolerations", ("key", "operator", "value", "effect"), where), *automatic],
+        "nodeName": _typed(spec.get("nodeName"), str, *where, "nodeName"),
+        "nodeSelector": _texts(spec, "nodeSelector", *where),
+        "terms": _read_terms(spec, where),
+        "tolerations": [*_records(spec, "tolerations", ("key", "operator", "value", "effect"), *where), *automatic],
     }
 
 
-def _read_requirements(term, key, where):
-    requirements = _records(term, key, ("key", "operator"), where)
-    for index, (requirement, source) in enumerate(zip(requirements, _typed(term.get(key), list, where))):
-        requirement["values"] = _items(source or {}, "values", str, f"{where}.{key}[{index}]")
-    return requirements
+def _read_terms(spec, where):
+    for key in ("affinity", "nodeAffinity"):
+        where = (*where, key)
+        spec = _typed(spec.get(key), dict, *where)
+    required = spec.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required is None:
+        return None
+    where = (*where, "requiredDuringSchedulingIgnoredDuringExecution")
+    terms = _items(_typed(required, dict, *where), "nodeSelectorTerms", dict, *where)
+    return [
+        {key: _read_requirements(term, key, *where, "nodeSelectorTerms", index) for key in ("matchExpressions", "matchFields")}
+        for index, term in enumerate(terms)
+    ]
+
+
+def _read_requirements(term, key, *where):
+    return [
+        {
+            "key": _typed(item.get("key"), str, *where, key, index, "key"),
+            "operator": _typed(item.get("operator"), str, *where, key, index, "operator"),
+            "values": _items(item, "values", str, *where, key, index),
+        }
+        for index, item in enumerate(_items(term, key, dict, *where))
+    ]
 
 
 def _read_node(node):
     """A node's name, labels and taints."""
     node = _typed(node, dict, "Node")
-    metadata = _typed(node.get("metadata"), dict, "Node.metadata")
-    spec = _typed(node.get("spec"), dict, "Node.spec")
+    metadata = _typed(node.get("metadata"), dict, "Node", "metadata")
     return (
-        _typed(metadata.get("name"), str, "Node.metadata.name"),
-        _texts(metadata, "labels", "Node.metadata"),
-        _records(spec, "taints", ("key", "value", "effect"), "Node.spec"),
+        _typed(metadata.get("name"), str, "Node", "metadata", "name"),
+        _texts(metadata, "labels", "Node", "metadata"),
+        _records(_typed(node.get("spec"), dict, "Node", "spec"), "taints", ("key", "value", "effect"), "Node", "spec"),
     )
 
 

@@ -186,7 +186,7 @@ def test_null_items_are_empty_items():
         (daemon_set(tolerations={"key": "a"}), {}, "DaemonSet.spec.template.spec.tolerations is not a list"),
         (daemon_set(tolerations=[{"key": ["a"]}]), {}, "DaemonSet.spec.template.spec.tolerations[0].key is not a string"),
         ({}, node(labels=["a"]), "Node.metadata.labels is not an object"),
-        ({}, node(labels={7: "a"}), "the name 7 in Node.metadata.labels is not a string"),
+        ({}, node(labels={7: "a"}), "the name 7 in labels is not a string"),
         ({}, node(taints=["a"]), "Node.spec.taints[0] is not an object"),
     ],
 )
