@@ -67,10 +67,16 @@ def kube_binaries(minor: str, progress: Progress) -> Path:
     flags = ["-trimpath", f"-modfile={module_file}", "-ldflags", " ".join(["-s -w", *stamps])]
     if int(number) < KUBELET_WITH_CONTEXT_FROM:
         flags.append("-tags=kubelet_without_context")
-    with _built(f"kube-{version}", files, module_file, progress) as (go, target):
+    return programs(f"kube-{version}", f"Kubernetes {version}", KUBE, files, flags, [".", "./pause"], progress)
+
+
+def programs(label: str, what: str, sources: Path, files: Sequence[Path], flags: list[str], packages: list[str], progress: Progress) -> Path:
+    """The folder with the programs of some packages, built if need be; `files` are all that it depends on, its one .mod among them."""
+    module_file = next(path for path in files if path.suffix == ".mod")
+    with _built(label, files, module_file, progress) as (go, target):
         if target is not None:
-            _compile(go, KUBE, f"Kubernetes {version}", flags, [".", "./pause"], target, progress)
-        return _folder(f"kube-{version}", files, go)
+            _compile(go, sources, what, flags, packages, target, progress)
+        return _folder(label, files, go)
 
 
 def kwok_binaries(progress: Progress) -> Path:
