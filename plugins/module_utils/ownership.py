@@ -91,12 +91,18 @@ def _map(desired, live, owned, path, found):
     for key, value in desired.items():
         where = f"{path}.{key}" if path else key
         if key not in live:
-            found.append((where, True))
+            if not _left_out(key, value, path):
+                found.append((where, True))
         else:
             _walk(value, live[key], owned.get(f"f:{key}"), where, found)
     for field in owned:
         if field.startswith("f:") and field[2:] not in desired and field[2:] in live:
             found.append((f"{path}.{field[2:]}" if path else field[2:], True))
+
+
+def _left_out(key, value, path):
+    # The API server does not store the empty value of an environment variable.
+    return key == "value" and value == "" and ".env[" in path
 
 
 def _keyed_list(desired, live, owned, path, found):

@@ -169,3 +169,17 @@ def test_a_diff_shows_our_fields_and_no_secret():
     assert secret["data"][".dockerconfigjson"] not in text and "Y2FuYXJ5" not in text
     assert "(hidden, changed)" in shown["after"]
     assert "managedFields" not in text and "resourceVersion" not in text and "status" not in text
+
+
+def test_the_empty_value_of_a_variable_is_not_stored_and_no_difference():
+    desired, live = (copy.deepcopy(obj) for obj in DAEMON_SET)
+    key = json.dumps({"name": "EMPTY"}, separators=(",", ":"))
+    live["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "EMPTY"})
+    [entry] = [entry for entry in live["metadata"]["managedFields"] if entry["manager"] == MANAGER]
+    [container] = entry["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"].values()
+    container["f:env"][f"k:{key}"] = {".": {}, "f:name": {}}
+    env = desired["spec"]["template"]["spec"]["containers"][0]["env"]
+    env.append({"name": "EMPTY", "value": ""})
+    assert differences(desired, live, MANAGER) == []
+    env[-1]["value"] = "filled"
+    assert [path.rpartition(".")[2] for path in differences(desired, live, MANAGER)] == ["value"]
