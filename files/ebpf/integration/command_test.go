@@ -68,16 +68,58 @@ func TestProveWithoutAnswerInTime(t *testing.T) {
 }
 
 func TestMetricsOnTCP(t *testing.T) {
-	c := start(t, setup{config: map[string]any{"listen": "127.0.0.1:18931"}})
-	response, err := http.Get("http://127.0.0.1:18931/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != 200 {
-		t.Errorf("status %s", response.Status)
+	c := start(t, setup{config: map[string]any{"listen": ":18931"}})
+	for path, want := range map[string]int{"/metrics": 200, "/healthz": 200, "/readyz": 200, "/prove": 404} {
+		response, err := http.Get("http://127.0.0.1:18931" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: status %s", path, response.Status)
+		}
 	}
 	c.stop()
+}
+
+func TestDeliver(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "source")
+	if err := os.WriteFile(source, []byte(`{"defaultAction":"SCMP_ACT_ALLOW"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	destination := filepath.Join(t.TempDir(), "seccomp", "nanoagent", "profile.json")
+	tests := []struct {
+		name  string
+		words []string
+		code  int
+		want  string
+	}{
+		{"new", []string{source, destination}, 0, "delivered " + destination},
+		{"again", []string{source, destination}, 0, "already there: " + destination},
+		{"no source", []string{source + "x", destination}, 1, "collector: deliver: cannot read"},
+		{"one word", []string{source}, 2, "deliver SRC DST: name two files"},
+		{"empty word", []string{source, ""}, 2, "deliver SRC DST: name two files"},
+		{"flag", []string{"--config", source, destination}, 2, "deliver SRC DST: name two files"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			command := exec.Command("sh", append([]string{"-c", `umask 077; exec "$@"`, "sh", binary, "deliver"}, test.words...)...)
+			out, _ := command.CombinedOutput()
+			text := strings.TrimSpace(string(out))
+			if command.ProcessState.ExitCode() != test.code || !strings.Contains(text, test.want) || strings.Contains(text, "\n") {
+				t.Errorf("exit %d: %q instead of %d: %q", command.ProcessState.ExitCode(), text, test.code, test.want)
+			}
+		})
+	}
+	for path, want := range map[string]os.FileMode{destination: 0o644, filepath.Dir(destination): 0o755, filepath.Dir(filepath.Dir(destination)): 0o755} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v", path, info.Mode())
+		}
+	}
 }
 
 func TestSecondCollectorOnTheSocketIsRefused(t *testing.T) {

@@ -24,7 +24,9 @@ import (
 )
 
 const (
-	// Loading leaves garbage of a few MB; a small heap keeps the rest small.
+	// A small heap keeps small what the collector holds all the time. Loading
+	// leaves garbage of a few MB: until the collector is ready it is collected
+	// at the limit only, then given back at once.
 	gcPercent   = 50
 	memoryLimit = 24 << 20
 
@@ -38,7 +40,7 @@ const (
 // collect runs the collector until SIGTERM or SIGINT.
 func collect(settings config.Config) error {
 	started := time.Now()
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(memoryLimit)
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -77,9 +79,12 @@ func collect(settings config.Config) error {
 			return err
 		}
 	}
-	debug.FreeOSMemory()
 
-	go selfTest(ctx, nonce, line.Ready)
+	go func() {
+		selfTest(ctx, nonce, sensor.Wake, line.Ready)
+		debug.SetGCPercent(gcPercent)
+		debug.FreeOSMemory()
+	}()
 	if err := line.Run(ctx.Done()); err != nil {
 		return fmt.Errorf("stopped: %w", err)
 	}
@@ -108,13 +113,14 @@ func variants() []bpf.Variant {
 
 // selfTest starts this program as a marker until its event came through,
 // again because a full ring may have lost the first.
-func selfTest(ctx context.Context, nonce string, ready <-chan struct{}) {
+func selfTest(ctx context.Context, nonce string, wake func(), ready <-chan struct{}) {
 	for {
 		marker := exec.CommandContext(ctx, "/proc/self/exe", pipeline.SelfTest, nonce)
 		marker.Env = []string{}
 		if err := marker.Run(); err != nil && ctx.Err() == nil {
 			fmt.Fprintln(os.Stderr, "collector: the self test does not start:", err)
 		}
+		wake()
 		select {
 		case <-ready:
 			return

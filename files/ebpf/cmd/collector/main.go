@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"syscall"
 	"time"
 
 	"nanoagent.io/collector/internal/config"
+	"nanoagent.io/collector/internal/deliver"
 	"nanoagent.io/collector/internal/marker"
 	"nanoagent.io/collector/internal/pipeline"
 	"nanoagent.io/collector/internal/server"
@@ -25,12 +28,15 @@ const (
 
 	healthLimit = 2 * time.Second
 	healthPause = 20 * time.Millisecond
+
+	folderUmask = 0o022
 )
 
 const usage = `usage:
   collector run [--config FILE]                             write events to standard output until SIGTERM
   collector prove NONCE [--timeout 5s] [--config FILE]      have the running collector show that it saw this process
   collector health live|ready [--wait 0s] [--config FILE]   exit 0 when it is, or gets so within the wait, else 1
+  collector deliver SRC DST                                 copy a small file to DST, whole or not at all
   collector version
 `
 
@@ -50,6 +56,8 @@ func dispatch(arguments []string) int {
 		return prove(rest)
 	case "health":
 		return health(rest)
+	case "deliver":
+		return put(rest)
 	case pipeline.SelfTest:
 		// Its start is all that matters.
 		return 0
@@ -60,7 +68,7 @@ func dispatch(arguments []string) int {
 		fmt.Print(usage)
 		return 0
 	default:
-		return fail(exitUsage, fmt.Errorf("unknown command %q; known are run, prove, health, version", command))
+		return fail(exitUsage, fmt.Errorf("unknown command %q; known are run, prove, health, deliver, version", command))
 	}
 }
 
@@ -137,6 +145,24 @@ func healthWithin(wait time.Duration, socket, kind string) (healthy bool, why st
 			return healthy, why
 		}
 	}
+}
+
+func put(arguments []string) int {
+	if len(arguments) != 2 || slices.Contains(arguments, "") {
+		return fail(exitUsage, errors.New("deliver SRC DST: name two files"))
+	}
+	// The folders that it makes are for everybody to read, whatever the container runtime has set.
+	syscall.Umask(folderUmask)
+	written, err := deliver.File(arguments[0], arguments[1])
+	if err != nil {
+		return fail(exitFailed, fmt.Errorf("deliver: %w", err))
+	}
+	if written {
+		fmt.Println("delivered", arguments[1])
+	} else {
+		fmt.Println("already there:", arguments[1])
+	}
+	return 0
 }
 
 // parse reads flags that may stand before or after the words of a command.

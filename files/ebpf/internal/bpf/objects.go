@@ -5,6 +5,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"sync"
 
 	"github.com/cilium/ebpf"
 )
@@ -40,4 +41,27 @@ func (v Variant) spec() (*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("the embedded %s object is damaged: %w", v, err)
 	}
 	return spec, nil
+}
+
+// objects parses each object once, however many hooks use it.
+type objects struct {
+	mutex  sync.Mutex
+	parsed map[Variant]*ebpf.CollectionSpec
+}
+
+// spec gives a copy that is the caller's to change.
+func (o *objects) spec(v Variant) (*ebpf.CollectionSpec, error) {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	if o.parsed[v] == nil {
+		spec, err := v.spec()
+		if err != nil {
+			return nil, err
+		}
+		if o.parsed == nil {
+			o.parsed = make(map[Variant]*ebpf.CollectionSpec)
+		}
+		o.parsed[v] = spec
+	}
+	return o.parsed[v].Copy(), nil
 }

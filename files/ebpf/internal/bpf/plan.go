@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -62,21 +63,48 @@ func (a *attached) close() {
 	}
 }
 
+// outcome is what came of a hook: what is attached, or nil, and what failed.
+type outcome struct {
+	attached *attached
+	coverage Coverage
+	failures []error
+}
+
+// attachAll attaches each hook that is needed, all at the same time: most of
+// the start is spent in the kernel's verifier, by one program above all.
+func (s *Sensor) attachAll(among []Variant, wanted map[event.Type]bool) {
+	outcomes := make([]outcome, len(hooks))
+	var group sync.WaitGroup
+	for i, hook := range hooks {
+		if hook.needed(wanted) {
+			group.Go(func() { outcomes[i] = s.attach(hook, among, wanted) })
+		}
+	}
+	group.Wait()
+	for i, outcome := range outcomes {
+		if outcome.attached != nil {
+			s.attached = append(s.attached, outcome.attached)
+		}
+		s.failures = append(s.failures, outcome.failures...)
+		s.cover(hooks[i], wanted, outcome.coverage)
+	}
+}
+
 // attach tries the hook in each variant and keeps the first that works.
-func (s *Sensor) attach(hook hook, among []Variant, wanted map[event.Type]bool) {
-	var tried []Attempt
+func (s *Sensor) attach(hook hook, among []Variant, wanted map[event.Type]bool) outcome {
+	var result outcome
 	for _, variant := range among {
 		name := string(variant) + "/" + hook.tracepoint
 		done, err := s.attachVariant(hook, variant, wanted)
 		if err == nil {
-			s.attached = append(s.attached, done)
-			s.cover(hook, wanted, Coverage{Seen: true, Hook: name, Tried: tried})
-			return
+			result.attached = done
+			result.coverage.Seen, result.coverage.Hook = true, name
+			break
 		}
-		tried = append(tried, Attempt{Hook: name, Why: brief(err)})
-		s.failures = append(s.failures, err)
+		result.coverage.Tried = append(result.coverage.Tried, Attempt{Hook: name, Why: brief(err)})
+		result.failures = append(result.failures, err)
 	}
-	s.cover(hook, wanted, Coverage{Tried: tried})
+	return result
 }
 
 func (s *Sensor) cover(hook hook, wanted map[event.Type]bool, coverage Coverage) {
@@ -91,7 +119,7 @@ func (s *Sensor) cover(hook hook, wanted map[event.Type]bool, coverage Coverage)
 }
 
 func (s *Sensor) attachVariant(hook hook, variant Variant, wanted map[event.Type]bool) (*attached, error) {
-	spec, err := variant.spec()
+	spec, err := s.objects.spec(variant)
 	if err != nil {
 		return nil, err
 	}

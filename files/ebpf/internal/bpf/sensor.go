@@ -37,6 +37,7 @@ type Sensor struct {
 	coverage []Coverage
 	failures []error
 	types    *btf.Cache
+	objects  objects
 }
 
 // Count is what the kernel side tried to hand over, and what found no room.
@@ -53,8 +54,8 @@ func Open(options Options) (*Sensor, error) {
 		return nil, err
 	}
 	sensor := &Sensor{types: btf.NewCache()}
-	// What is known of the kernel's types takes memory and is not needed again.
-	defer func() { sensor.types = nil }()
+	// What is known of the kernel's and the programs' types takes memory and is not needed again.
+	defer func() { sensor.types, sensor.objects.parsed = nil, nil }()
 	if err := sensor.open(options); err != nil {
 		sensor.Close()
 		return nil, err
@@ -63,7 +64,7 @@ func Open(options Options) (*Sensor, error) {
 }
 
 func (s *Sensor) open(options Options) error {
-	spec, err := Typed.spec()
+	spec, err := s.objects.spec(Typed)
 	if err != nil {
 		return err
 	}
@@ -82,13 +83,7 @@ func (s *Sensor) open(options Options) error {
 	if among == nil {
 		among = variants()
 	}
-	for _, hook := range hooks {
-		if hook.needed(options.Events) {
-			s.attach(hook, among, options.Events)
-		} else {
-			s.cover(hook, options.Events, Coverage{})
-		}
-	}
+	s.attachAll(among, options.Events)
 	if !s.sees(event.Exec) {
 		return explain("see processes start", s.failures[0])
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strconv"
 	"strings"
 
 	"nanoagent.io/collector/internal/event"
@@ -126,8 +127,9 @@ func (c Config) check() error {
 		return fmt.Errorf("pod_logs: %q is not an absolute path", c.PodLogs)
 	}
 	if c.Listen != "" {
-		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-			return fmt.Errorf("listen: %q is not of the form host:port", c.Listen)
+		_, port, err := net.SplitHostPort(c.Listen)
+		if number, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || number == 0 {
+			return fmt.Errorf("listen: %q is not of the form host:port or :port with a port from 1 to 65535", c.Listen)
 		}
 	}
 	page := os.Getpagesize()

@@ -42,6 +42,9 @@ func TestWrongConfigurationsAreNamed(t *testing.T) {
 		{`{"socket":"s"}`, `socket: "s" is not an absolute path`},
 		{`{"pod_logs":"s"}`, `pod_logs: "s" is not an absolute path`},
 		{`{"listen":"9090"}`, `listen: "9090" is not of the form host:port`},
+		{`{"listen":":0"}`, `listen: ":0" is not of the form host:port`},
+		{`{"listen":":65536"}`, `listen: ":65536" is not of the form host:port`},
+		{`{"listen":"host:http"}`, `listen: "host:http" is not of the form host:port`},
 		{`{`, "not valid JSON"},
 		{`[]`, "the file must be of type"},
 		{`{} {}`, "more after the JSON object"},
@@ -75,4 +78,13 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%s was accepted", text)
 		}
 	})
+}
+
+func TestAddressesToListenOn(t *testing.T) {
+	for _, address := range []string{":9464", "127.0.0.1:9464", "[::1]:9464", "localhost:65535"} {
+		config, err := Parse([]byte(`{"listen":"` + address + `"}`))
+		if err != nil || config.Listen != address {
+			t.Errorf("%s: %q, %v", address, config.Listen, err)
+		}
+	}
 }

@@ -22,6 +22,12 @@ import (
 const (
 	stalledAfter = 5 * time.Second
 	longestWait  = time.Minute
+
+	longestHeader = 8 << 10
+	// How long a client may take to ask, and to take the answer.
+	clientLimit = 5 * time.Second
+	// Scrapers keep their connection from one scrape to the next.
+	idleLimit = 2 * time.Minute
 )
 
 // Parts are what the server tells about.
@@ -35,23 +41,37 @@ type Parts struct {
 	Started  time.Time
 }
 
-// Server serves the same answers on a Unix socket and, when asked, on TCP.
+// Server serves everything on a Unix socket and, when asked, on TCP what
+// anybody may know.
 type Server struct {
-	parts Parts
-	http  http.Server
+	parts  Parts
+	local  http.Server
+	public http.Server
 }
 
 // New makes a server that listens nowhere yet.
 func New(parts Parts) *Server {
 	s := &Server{parts: parts}
+	public := s.open()
+	s.public = http.Server{
+		Handler: public, MaxHeaderBytes: longestHeader,
+		ReadTimeout: clientLimit, WriteTimeout: clientLimit, IdleTimeout: idleLimit,
+	}
+	local := s.open()
+	local.HandleFunc("GET /coverage", s.coverage)
+	local.HandleFunc("GET /prove", s.prove)
+	// Once asked for, a proof takes as long as its client is ready to wait.
+	s.local = http.Server{Handler: local, MaxHeaderBytes: longestHeader, ReadHeaderTimeout: clientLimit}
+	return s
+}
+
+// open handles what anybody may ask.
+func (s *Server) open() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /metrics", s.metrics)
-	mux.HandleFunc("GET /coverage", s.coverage)
-	mux.HandleFunc("GET /prove", s.prove)
-	s.http = http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 8 << 10}
-	return s
+	return mux
 }
 
 // ListenUnix opens the socket, for the owner only. A socket file that nobody
@@ -72,23 +92,24 @@ func (s *Server) ListenUnix(path string) error {
 		listener.Close()
 		return fmt.Errorf("cannot protect the socket: %w", err)
 	}
-	go s.http.Serve(listener)
+	go s.local.Serve(listener)
 	return nil
 }
 
-// ListenTCP serves on an address too.
+// ListenTCP serves what anybody may know on an address, ":port" for all.
 func (s *Server) ListenTCP(address string) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w; choose another address for listen", err)
 	}
-	go s.http.Serve(listener)
+	go s.public.Serve(listener)
 	return nil
 }
 
 // Close ends all listening and removes the socket.
 func (s *Server) Close() {
-	s.http.Close()
+	s.local.Close()
+	s.public.Close()
 }
 
 // health says whether the collector works at all.

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -131,6 +133,84 @@ func TestMetricsAndCoverage(t *testing.T) {
 	}
 	if status, _ := f.get(t, "/other", nil); status != http.StatusNotFound {
 		t.Errorf("an unknown path gives %d", status)
+	}
+}
+
+// TestOverTCPOnlyWhatAnybodyMayKnow asks on all addresses and on one.
+func TestOverTCPOnlyWhatAnybodyMayKnow(t *testing.T) {
+	for _, host := range []string{"", "127.0.0.1"} {
+		s := New(Parts{
+			Status: func() pipeline.Status { return pipeline.Status{Drained: time.Now(), Ready: true} }, Coverage: []byte(`{}`),
+			Proofs: proof.NewMemory(), Wake: func() {}, Started: time.Now(),
+		})
+		port := freePort(t)
+		if err := s.ListenTCP(net.JoinHostPort(host, port)); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		for path, want := range map[string]int{
+			"/healthz": http.StatusOK, "/readyz": http.StatusOK, "/metrics": http.StatusOK,
+			"/": http.StatusNotFound, "/coverage": http.StatusNotFound, "/prove": http.StatusNotFound, "/debug/pprof/": http.StatusNotFound,
+		} {
+			response, err := http.Get("http://127.0.0.1:" + port + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != want {
+				t.Errorf("%s on %q gives %s", path, host, response.Status)
+			}
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func TestSilentClientIsPutOff(t *testing.T) {
+	s := New(Parts{})
+	s.public.ReadTimeout = 50 * time.Millisecond
+	port := freePort(t)
+	if err := s.ListenTCP(":" + port); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	connection, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	if _, err := connection.Write([]byte("GET /metrics HTTP/1.1\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	connection.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.ReadAll(connection); err != nil {
+		t.Errorf("the connection was kept: %v", err)
+	}
+	if limits := New(Parts{}); limits.public.ReadTimeout <= 0 || limits.public.WriteTimeout <= 0 || limits.public.IdleTimeout <= 0 {
+		t.Error("a client may take for ever")
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := New(Parts{}).ListenTCP(listener.Addr().String()); err == nil || !strings.Contains(err.Error(), "choose another address for listen") {
+		t.Errorf("%v", err)
 	}
 }
 
