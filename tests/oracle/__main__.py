@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entry point of `python3 tests/oracle`."""
+
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "tools"), str(TESTS / "cluster")]
+
+from checkout import collections_folder  # noqa: E402 (the path comes first)
+
+sys.path.insert(0, str(collections_folder()))
+
+from differential.cli import main  # noqa: E402 (it imports the collection)
+
+sys.exit(main(sys.argv[1:]))
