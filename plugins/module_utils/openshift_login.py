@@ -7,8 +7,9 @@ The flow is OAuth's implicit grant (RFC 6749, 4.2) with a Basic challenge, for t
 openshift/oauth-server (tokenrequest.go, password_auth_handler.go, registrystorage/storage.go), and OpenShift's documentation
 of OAuth clients and of user-owned access tokens.
 
-The Python package `openshift` (0.13.2) is not used: its login needs requests_oauthlib, which it does not declare, knows neither
-proxy nor timeout, and its logout sends the whole header's dictionary as the token's name, so that no token ever ends.
+The Python package `openshift` (0.13.2, the last one) cannot be used: its configuration class fails with current versions of the
+package kubernetes (unexpected argument discard_unknown_keys), its login needs requests_oauthlib, which it does not declare, and
+knows neither proxy nor timeout; its logout names a token that does not exist.
 """
 
 from __future__ import annotations
