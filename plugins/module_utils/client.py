@@ -92,6 +92,10 @@ class Cluster:
         except (KeyError, ValueError) as error:
             raise Failure(f"{self.server} does not answer like a Kubernetes API server", "check host or the kubeconfig's server") from error
 
+    def groups(self) -> set[str]:
+        """Names of the API groups that the server serves, beside the core group."""
+        return {group["name"] for group in self._json("GET", "/apis", "read", "the API groups").get("groups") or []}
+
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict | None:
         """The object, or None where it does not exist."""
         try:
@@ -153,13 +157,13 @@ class Cluster:
             "PATCH", kind.path(metadata.get("namespace"), metadata["name"]), "apply", title(obj), query, body=obj, content_type="application/apply-patch+yaml"
         )
 
-    def patch(self, obj: dict, operations: list[dict]) -> dict:
-        """JSON patch (RFC 6902) of this object; the object as the server now holds it."""
+    def patch(self, obj: dict, change: dict) -> dict:
+        """Merge patch (RFC 7396) of this object; the object as the server now holds it."""
         kind = kind_of(obj)
         metadata = obj["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         path = kind.path(metadata.get("namespace"), metadata["name"])
-        return self._json("PATCH", path, "patch", title(obj), query, body=operations, content_type="application/json-patch+json")
+        return self._json("PATCH", path, "patch", title(obj), query, body=change, content_type="application/merge-patch+json")
 
     def delete(self, obj: dict, propagation: str = "Background") -> bool:
         """Deletes exactly this object (by uid); False where it was gone already."""
