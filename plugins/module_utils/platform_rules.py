@@ -257,7 +257,7 @@ def _talos(options, entry):
         pass
     elif not options["create_namespace"]:
         yield _note("", f"namespace {options['namespace']} needs the label pod-security.kubernetes.io/enforce=privileged", why)
-    elif options["pod_security"] != "privileged":
+    elif (options.get("pod_security") or "privileged") != "privileged":
         yield _note("pod_security", options["pod_security"], f"the pods will be refused: {why}")
     else:
         yield _note("pod_security", "privileged", why)
