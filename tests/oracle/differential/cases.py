@@ -50,6 +50,7 @@ ODD_NUMBERS = (
     "\u0665",
     "\u00b2",
 )
+NUMBERS_ODDER = 6
 ODD_EFFECTS = ("", "Sometimes", "noschedule")
 ODD_OPERATORS = ("", "in", "Equal", "Equals", "!", "Sometimes")
 WRONG = (5, 1.5, True, "x", [], {}, [1], {"a": 1})
@@ -84,7 +85,7 @@ class Draw:
         spec = {"taints": list(taints.values())}
         if ("node.kubernetes.io/unschedulable", "NoSchedule") in taints:
             spec["unschedulable"] = True
-        labels = {self._label_key(): self._label_value() for _ in range(self._rng.randrange(6))}
+        labels = {key: self._label_value(key) for key in (self._label_key() for _ in range(self._rng.randrange(6)))}
         return {"metadata": {"name": self._odd(("",), name), "labels": labels}, "spec": spec}
 
     def daemon_set(self, node: dict, wish: str) -> dict:
@@ -113,10 +114,13 @@ class Draw:
     def _label_key(self) -> str:
         return self._odd(ODD_KEYS, self._rng.choice(LABEL_KEYS))
 
-    def _label_value(self) -> str:
-        if self._chance(0.5):
-            return self._odd(ODD_NUMBERS, self._rng.choice(NUMBERS))
+    def _label_value(self, key: str = "") -> str:
+        if key == "cores" or self._chance(0.4):
+            return self._number()
         return self._odd(ODD_WORDS, self._rng.choice(WORDS))
+
+    def _number(self) -> str:
+        return self._rng.choice(ODD_NUMBERS if self._chance(NUMBERS_ODDER * self._oddity) else NUMBERS)
 
     def _selected(self, labels: dict, fits: float) -> tuple[str, str]:
         if labels and self._chance(fits):
@@ -149,30 +153,34 @@ class Draw:
 
     def _expression(self, labels: dict, fits: float) -> dict:
         key = self._rng.choice(list(labels)) if labels and self._chance(0.7) else self._label_key()
-        if not self._chance(fits):
-            return self._any_expression(key)
         value = labels.get(key)
+        chosen = self._fitting_expression(key, value) if self._chance(fits) else self._any_expression(key, value)
+        if self._chance(self._oddity):
+            chosen["values"] = self._rng.choice(([], [*chosen["values"], self._label_value()]))
+        return chosen
+
+    def _fitting_expression(self, key: str, value: str | None) -> dict:
         if value is None:
-            return self._rng.choice(({"key": key, "operator": "DoesNotExist"}, {"key": key, "operator": "NotIn", "values": [self._label_value()]}))
+            return self._rng.choice(
+                ({"key": key, "operator": "DoesNotExist", "values": []}, {"key": key, "operator": "NotIn", "values": [self._label_value()]})
+            )
         fitting = [
             {"key": key, "operator": "Exists", "values": []},
             {"key": key, "operator": "In", "values": self._shuffled([value, self._label_value()])},
             {"key": key, "operator": "NotIn", "values": ["another"]},
         ]
-        if value in NUMBERS:
+        if value in NUMBERS or value in ODD_NUMBERS:
             fitting += [{"key": key, "operator": "Gt", "values": ["3"]}, {"key": key, "operator": "Lt", "values": ["8"]}]
         return self._rng.choice(fitting)
 
-    def _any_expression(self, key: str) -> dict:
+    def _any_expression(self, key: str, value: str | None) -> dict:
         operator = self._odd(ODD_OPERATORS, self._rng.choice(OPERATORS))
         if operator in ("Gt", "Lt"):
-            values = [self._odd((*ODD_NUMBERS, *WORDS), self._rng.choice(NUMBERS))]
+            values = [value if value in NUMBERS and self._chance(0.3) else self._odd(WORDS, self._number())]
         elif operator in ("In", "NotIn"):
             values = [self._label_value() for _ in range(self._rng.choice((1, 2, 3)))]
         else:
             values = []
-        if self._chance(self._oddity):
-            values = [self._label_value() for _ in range(self._rng.randrange(3))]
         return {"key": key, "operator": operator, "values": values}
 
     def _taint(self) -> dict:
@@ -182,7 +190,7 @@ class Draw:
             return {"key": f"node.kubernetes.io/{name}", "effect": effect, "timeAdded": "2026-01-02T03:04:05Z"}
         taint = {"key": self._odd(ODD_KEYS, self._rng.choice(TAINT_KEYS)), "effect": self._odd(ODD_EFFECTS, self._rng.choice(EFFECTS))}
         if self._chance(0.7):
-            taint["value"] = self._label_value()
+            taint["value"] = self._label_value("cores" if taint["key"] == "load" else "")
         return taint
 
     def _tolerations(self, taints: list[dict], wish: str) -> list[dict]:
@@ -196,17 +204,17 @@ class Draw:
         if self._chance(0.05):
             return {"operator": "Exists"}
         toleration = {"key": taint["key"], **self._rng.choice(({}, {"effect": taint["effect"]}))}
-        if value in NUMBERS and self._oddity and self._chance(0.5):
+        if (value in NUMBERS or value in ODD_NUMBERS) and self._oddity and self._chance(0.5):
             return {**toleration, **self._rng.choice(({"operator": "Gt", "value": "3"}, {"operator": "Lt", "value": "8"}))}
         if self._chance(0.5) or not taint["key"]:
             return {**toleration, "operator": "Exists"}
-        return {**toleration, **self._rng.choice(({}, {"operator": "Equal"})), "value": value}
+        return {**toleration, "operator": self._odd(ODD_OPERATORS, self._rng.choice(("", "Equal"))), "value": value}
 
     def _any_toleration(self, taint: dict) -> dict:
         operators = ("Exists", "Equal", "Gt", "Lt") if self._oddity else ("Exists", "Equal")
         toleration = {"key": taint["key"], "operator": self._odd(ODD_OPERATORS, self._rng.choice(operators)), "effect": self._rng.choice(EFFECTS)}
         if toleration["operator"] != "Exists" or self._chance(self._oddity):
-            toleration["value"] = self._odd(ODD_NUMBERS, self._label_value())
+            toleration["value"] = self._label_value()
         if toleration["effect"] == "NoExecute" and self._chance(0.3):
             toleration["tolerationSeconds"] = 300
         return toleration
