@@ -42,8 +42,8 @@ def check(options: dict) -> None:
 
 def proxy_env(options: dict) -> list[dict]:
     """The proxy variables, in lower and upper case: programs read the one or the other."""
-    given = [(option, options[option]) for option in (*_PROXIES, "no_proxy") if options.get(option)]
-    return [{"name": name, "value": value} for option, value in given for name in (option, option.upper())]
+    values = {**{option: options.get(option) for option in _PROXIES}, "no_proxy": ",".join(options.get("proxy_exceptions") or [])}
+    return [{"name": name, "value": value} for variable, value in values.items() if value for name in (variable, variable.upper())]
 
 
 def proxy_ports(options: dict) -> list[int]:

@@ -19,7 +19,7 @@ _REVISIONS = 10
 def check(options: dict) -> None:
     """Failure for budgets that the API server would refuse, or that a host port makes impossible."""
     unavailable, surge = options["max_unavailable"], _surge(options)
-    for option in ("min_ready_seconds", "revision_history_limit"):
+    for option in ("min_ready_seconds", "revision_history_limit", "termination_grace_period"):
         if options.get(option) is not None and options[option] < 0:
             raise Failure(f"{option} {options[option]} is below 0", "use 0 or more")
     if _on_delete(options):

@@ -323,10 +323,12 @@ options:
     description:
       - Proxy of the agent's HTTPS requests, as O(http_proxy).
     type: str
-  no_proxy:
+  proxy_exceptions:
     description:
-      - Hosts that are reached without a proxy, joined by commas.
-    type: str
+      - Hosts, domains and networks that the agent reaches without a proxy (E(NO_PROXY)).
+    type: list
+    elements: str
+    default: []
   ca_bundle:
     description:
       - Certificates, as PEM text, of the authorities that the agent trusts instead of its image's. They become a ConfigMap,
@@ -733,7 +735,7 @@ EXAMPLES = r"""
     tags:
       team: platform
     https_proxy: http://proxy.example.com:3128
-    no_proxy: .svc,.cluster.local
+    proxy_exceptions: [.svc, .cluster.local]
     monitor:
       enabled: true
     rbac: respond
@@ -1023,7 +1025,7 @@ def argument_spec():
         "curl_args": {"type": "str"},
         "http_proxy": {"type": "str"},
         "https_proxy": {"type": "str"},
-        "no_proxy": {"type": "str"},
+        "proxy_exceptions": {"type": "list", "elements": "str", "default": []},
         "ca_bundle": {"type": "str"},
         "ca_bundle_config_map": {
             "type": "dict",

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import HASH, value_hash, watched_secret
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, objects, pod, pod_annotations
+
+CANARY = "canary-f00dfeed-code"
+LOGIN_CANARY = "canary-f00dfeed-login"
+VENDOR = {"profile": "spyderbat"}
+AWS = {"secret_id": "prod/spyderbat", "region": "us-east-2", "role_arn": "arn:aws:iam::1:role/x"}
+STORE = {"store": "vault", "remote_key": "security/agent", "property": "code"}
+
+
+def reference(**given):
+    [code] = [variable for variable in container(**VENDOR, **given)["env"] if variable["name"] == "AGENT_REGISTRATION_CODE"]
+    return code["valueFrom"]["secretKeyRef"]
+
+
+def test_a_code_becomes_a_secret_and_stands_nowhere_else():
+    login = {"registry": "r.example", "username": "u", "password": LOGIN_CANARY}
+    found = objects(**VENDOR, registration_code=CANARY, registry_login=login, monitor={"enabled": True}, require_digest=False)
+    secrets = [obj for obj in found.values() if obj["kind"] == "Secret"]
+    assert base64.b64decode(found["Secret/nanoagent-credentials"]["data"]["registration-code"]).decode() == CANARY
+    assert len(secrets) == 2
+    others = json.dumps([obj for obj in found.values() if obj["kind"] != "Secret"])
+    assert "registration-code" in others
+    for secret in (CANARY, LOGIN_CANARY, f"u:{LOGIN_CANARY}"):
+        assert secret not in others and base64.b64encode(secret.encode()).decode() not in others
+    assert reference(registration_code=CANARY) == {"name": "nanoagent-credentials", "key": "registration-code"}
+
+
+def test_a_new_code_makes_new_pods_once():
+    one, again = pod_annotations(**VENDOR, registration_code="one"), pod_annotations(**VENDOR, registration_code="one")
+    assert one == again and len(one[HASH]) == 16
+    assert pod_annotations(**VENDOR, registration_code="two")[HASH] != one[HASH]
+    assert pod_annotations(**VENDOR, registration_code="one", namespace="elsewhere")[HASH] != one[HASH]
+
+
+def test_an_existing_secret():
+    existing = {"name": "there", "key": "code"}
+    assert reference(credentials={"existing_secret": existing}) == existing
+    assert not [name for name in objects(**VENDOR, credentials={"existing_secret": existing}) if name.startswith("Secret/")]
+    watched = {"credentials": {"existing_secret": {**existing, "restart_on_change": True}}}
+    assert watched_secret(agent_options(**VENDOR, **watched)) == "there" and watched_secret(agent_options(**VENDOR)) is None
+    known = {"secret_hashes": {"there": value_hash("ns", "there", "value")}}
+    assert pod_annotations(known, **VENDOR, **watched)[HASH] == known["secret_hashes"]["there"]
+    assert "annotations" not in objects(**VENDOR, **watched)["DaemonSet/nanoagent"]["spec"]["template"]["metadata"]
+
+
+def test_aws_secrets_manager():
+    given = {**VENDOR, "credentials": {"aws_secrets_manager": AWS}, "monitor": {"enabled": True}}
+    found = objects(**given)
+    spec = found["SecretProviderClass/nanoagent-credentials"]["spec"]
+    [entry] = json.loads(spec["parameters"]["objects"])
+    assert (entry["objectName"], entry["jmesPath"][0]["path"]) == ("prod/spyderbat", '"spyderbat-registration-key"')
+    assert spec["parameters"]["region"] == "us-east-2" and spec["provider"] == "aws"
+    [synced] = spec["secretObjects"]
+    assert synced["secretName"] == reference(credentials={"aws_secrets_manager": AWS})["name"] == "nanoagent-credentials"
+    assert synced["data"] == [{"objectName": entry["jmesPath"][0]["objectAlias"], "key": "registration-code"}]
+    # Without a pod that mounts the volume the driver makes no Secret.
+    for workload in ("DaemonSet/nanoagent", "Deployment/clustermonitor-deployment"):
+        template = found[workload]["spec"]["template"]["spec"]
+        [volume] = [volume for volume in template["volumes"] if "csi" in volume]
+        assert volume["csi"]["volumeAttributes"] == {"secretProviderClass": "nanoagent-credentials"}
+        assert volume["name"] in {mount["name"] for mount in template["containers"][0]["volumeMounts"]}
+    for account in ("ServiceAccount/spyderbat-serviceaccount", "ServiceAccount/nanoagent-monitor"):
+        assert found[account]["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": AWS["role_arn"]}
+    [whole] = json.loads(
+        objects(**VENDOR, credentials={"aws_secrets_manager": {**AWS, "key": ""}})["SecretProviderClass/nanoagent-credentials"]["spec"]["parameters"]["objects"]
+    )
+    assert "jmesPath" not in whole and whole["objectAlias"] == "registration-code"
+
+
+def test_an_external_secret():
+    spec = objects(**VENDOR, credentials={"external_secret": STORE})["ExternalSecret/nanoagent-credentials"]["spec"]
+    assert spec["secretStoreRef"] == {"kind": "ClusterSecretStore", "name": "vault"} and spec["refreshInterval"] == "1h"
+    assert spec["data"] == [{"secretKey": "registration-code", "remoteRef": {"key": "security/agent", "property": "code"}}]
+    assert spec["target"]["name"] == reference(credentials={"external_secret": STORE})["name"]
+
+
+def test_without_a_code_there_is_no_variable():
+    assert [variable["name"] for variable in container(profile="custom")["env"]] == ["NODE_NAME"]
+    assert "volumes" not in pod(profile="custom")
+
+
+@pytest.mark.parametrize(
+    ("given", "facts", "says"),
+    [
+        ({"credentials": {}}, {}, "credentials names no source"),
+        ({"credentials": {"existing_secret": None}}, {}, "credentials names no source"),
+        ({"registration_code": "x", "credentials": {"external_secret": STORE}}, {}, "registration_code and external_secret exclude each other"),
+        ({"credentials": {"existing_secret": {"name": "x"}, "external_secret": STORE}}, {}, "exclude each other"),
+        ({"registration_code": "x\n"}, {}, "begins or ends with white space"),
+        ({"credentials": {"existing_secret": {"name": "No"}}}, {}, "credentials.existing_secret.name 'No'"),
+        ({"credentials": {"aws_secrets_manager": AWS}, "create_service_account": False}, {}, "role_arn cannot be set"),
+        ({"credentials": {"aws_secrets_manager": AWS}}, {"served": set()}, "the API server has no SecretProviderClass"),
+        ({"credentials": {"external_secret": STORE}}, {"served": set()}, "the API server has no ExternalSecret"),
+    ],
+)
+def test_what_is_refused(given, facts, says):
+    with pytest.raises(Failure) as caught:
+        desired_objects(agent_options(**VENDOR, **given), facts)
+    assert says in caught.value.message and "Next: " in caught.value.message and "\n" not in caught.value.message
+    assert CANARY not in caught.value.message

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scheduling, sizing, priority, updates."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, daemon_set, objects, pod
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+GIB = 1 << 30
+
+
+def node(**labels):
+    return {"metadata": {"name": "n", "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", **labels}}, "spec": {}, "status": {}}
+
+
+def test_affinity_of_the_user_narrows_ours_and_never_widens_it():
+    terms = [{"matchExpressions": [{"key": "pool", "operator": "In", "values": [pool]}]} for pool in ("a", "b")]
+    workload = daemon_set(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}, "podAntiAffinity": {"x": 1}}, control_plane=False)
+    assert [decide(workload, node(pool=pool))["run"] for pool in ("a", "b", "c")] == [True, True, False]
+    assert not decide(workload, node(pool="a", **{"node-role.kubernetes.io/control-plane": ""}))["run"]
+    assert not decide(workload, node(pool="a", **{"kubernetes.io/arch": "s390x"}))["run"]
+    assert not decide(workload, node(pool="a", **{"eks.amazonaws.com/compute-type": "fargate"}))["run"]
+    assert workload["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"] == {"x": 1}
+
+
+def test_a_term_of_fields_only_keeps_ours_too():
+    fields = [{"key": "metadata.name", "operator": "In", "values": ["n"]}]
+    workload = daemon_set(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": fields}]}}})
+    assert decide(workload, node())["run"] and not decide(workload, node(**{"kubernetes.io/arch": "s390x"}))["run"]
+
+
+def test_without_a_real_node_s_label_none_is_left_out_on_demand():
+    workload = daemon_set(real_nodes_only=False)
+    assert decide(workload, node(**{"eks.amazonaws.com/compute-type": "fargate"}))["run"]
+    assert not decide(workload, node(**{"kubernetes.io/os": "windows"}))["run"]
+
+
+@pytest.mark.parametrize(
+    ("percent", "cpu", "memory", "limits", "requests"),
+    [
+        (3, 4.0, 16 * GIB, {"cpu": "120m", "memory": "491Mi"}, {"cpu": "100m", "memory": "491Mi"}),
+        (5, 64.0, 256 * GIB, {"cpu": "3200m", "memory": "13107Mi"}, {"cpu": "100m", "memory": "512Mi"}),
+        (4.5, 1.9, 2 * GIB, {"cpu": "85m", "memory": "92Mi"}, {"cpu": "85m", "memory": "92Mi"}),
+    ],
+)
+def test_limits_as_a_share_of_the_smallest_node(percent, cpu, memory, limits, requests):
+    found = container({"smallest_node": {"cpu": cpu, "memory": memory}}, limit_percent=percent)["resources"]
+    assert found == {"limits": limits, "requests": requests}
+
+
+def test_the_smallest_node_is_the_least_of_each():
+    def sized(cpu, memory):
+        return {"status": {"allocatable": {"cpu": cpu, "memory": memory}}}
+
+    assert smallest_node([sized("4", "8Gi"), sized("1930m", "16Gi")]) == {"cpu": 1.93, "memory": 8 * GIB}
+    assert smallest_node([{"status": {}}]) is None
+
+
+def test_amounts_become_text():
+    assert container(resources={"limits": {"cpu": 2, "memory": "1Gi"}})["resources"] == {"limits": {"cpu": "2", "memory": "1Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("priority", "namespace", "kinds"),
+    [
+        ({"name": "mine"}, "a", {"PriorityClass"}),
+        ({"name": "mine", "create": False}, "a", set()),
+        ({"name": "mine", "resource_quota": True}, "a", {"PriorityClass", "ResourceQuota"}),
+        ({"name": "system-node-critical"}, "a", {"ResourceQuota"}),
+        ({"name": "system-node-critical"}, "kube-system", set()),
+        ({"name": "system-cluster-critical", "resource_quota": False}, "a", set()),
+    ],
+)
+def test_priority_classes(priority, namespace, kinds):
+    found = objects(priority_class=priority, namespace=namespace)
+    assert {obj["kind"] for obj in found.values()} & {"PriorityClass", "ResourceQuota"} == kinds
+    assert pod(priority_class=priority, namespace=namespace)["priorityClassName"] == priority["name"]
+    for obj in found.values():
+        if obj["kind"] == "ResourceQuota":
+            [scope] = obj["spec"]["scopeSelector"]["matchExpressions"]
+            assert scope == {"scopeName": "PriorityClass", "operator": "In", "values": [priority["name"]]}
+
+
+def test_preemption():
+    assert objects(priority_class={"name": "p", "preemption_policy": "Never"})["PriorityClass/p"]["preemptionPolicy"] == "Never"
+
+
+@pytest.mark.parametrize(
+    ("given", "strategy"),
+    [
+        ({}, {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}}),
+        ({"max_unavailable": "3"}, {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 3}}),
+        ({"max_surge": "25%"}, {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}),
+        ({"update_strategy": "OnDelete"}, {"type": "OnDelete"}),
+    ],
+)
+def test_update_strategies(given, strategy):
+    assert daemon_set(**given)["spec"]["updateStrategy"] == strategy
+
+
+def test_times_and_revisions():
+    spec = daemon_set(min_ready_seconds=5, revision_history_limit=0, termination_grace_period=0)["spec"]
+    assert (spec["minReadySeconds"], spec["revisionHistoryLimit"], spec["template"]["spec"]["terminationGracePeriodSeconds"]) == (5, 0, 0)
+    assert not {"minReadySeconds", "revisionHistoryLimit"} & set(daemon_set()["spec"])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"limit_percent": 2.9}, "limit_percent 2.9 is out of bounds"),
+        ({"limit_percent": 6}, "limit_percent 6 is out of bounds"),
+        ({"limit_percent": 5, "resources": {"limits": {"cpu": "1"}}}, "limit_percent and resources exclude each other"),
+        ({"limit_percent": 5}, "limit_percent needs the cluster's nodes"),
+        ({"resources": {"limits": {"cpu": "lots"}}}, "resources.limits.cpu 'lots'"),
+        ({"resources": {"limits": {"cpu": "-1"}}}, "resources.limits.cpu '-1'"),
+        ({"resources": {"limits": {"cpu": "1ki"}}}, "resources.limits.cpu '1ki'"),
+        ({"resources": {"limits": {"Cores": "1"}}}, "resources.limits.Cores is no resource"),
+        ({"resources": {"limits": "1"}}, "resources.limits is no mapping"),
+        ({"resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "2000Mi"}}}, "resources.requests.memory is above"),
+        ({"priority_class": {"name": "system-mine"}}, "priority_class.name 'system-mine'"),
+        ({"priority_class": {"name": "Mine"}}, "priority_class.name 'Mine'"),
+        ({"priority_class": {"name": "p", "create": False, "preemption_policy": "Never"}}, "preemption_policy is given for p"),
+        ({"priority_class": {"name": "p", "value": -2_147_483_649}}, "priority_class.value"),
+        ({"max_unavailable": "0"}, "let no agent be replaced"),
+        ({"max_unavailable": "1", "max_surge": "1"}, "exclude each other"),
+        ({"max_unavailable": "101%"}, "max_unavailable '101%'"),
+        ({"max_surge": "-1"}, "max_surge '-1'"),
+        ({"update_strategy": "OnDelete", "max_unavailable": "1"}, "mean nothing to update_strategy OnDelete"),
+        ({"update_strategy": "OnDelete", "max_surge": "1"}, "mean nothing to update_strategy OnDelete"),
+        ({"max_surge": "1", "host_network": True, "metrics": {"scrape": "annotations"}}, "max_surge cannot work"),
+        ({"min_ready_seconds": -1}, "min_ready_seconds -1"),
+        ({"revision_history_limit": -1}, "revision_history_limit -1"),
+        ({"termination_grace_period": -1}, "termination_grace_period -1"),
+        ({"tolerations": [{"operator": "Exist"}]}, "tolerations[0].operator 'Exist'"),
+        ({"tolerations": [{"operator": "Exists"}, {"value": "x"}]}, "tolerations[1] has no key"),
+        ({"tolerations": [{"key": "a", "operator": "Exists", "value": "x"}]}, "tolerations[0] has a value"),
+        ({"tolerations": [{"key": "a", "effect": "No"}]}, "tolerations[0].effect 'No'"),
+        ({"tolerations": [{"key": "a", "tolerationSeconds": 5}]}, "tolerations[0] has tolerationSeconds"),
+        ({"tolerations": [{"key": "a", "efect": "x"}]}, "tolerations[0].efect is not known"),
+        ({"node_selector": {"a": "b c"}}, "node_selector.a"),
+        ({"node_selector": {"kubernetes.io/os": "windows"}}, "node_selector must not set kubernetes.io/os"),
+        ({"affinity": {"nodes": {}}}, "affinity.nodes is not known"),
+        ({"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": []}}}}, "has no nodeSelectorTerms"),
+        ({"architectures": []}, "architectures is empty"),
+    ],
+)
+def test_what_is_refused(given, says):
+    with pytest.raises(Failure) as caught:
+        desired_objects(agent_options(**given))
+    assert says in caught.value.message and "Next: " in caught.value.message and "\n" not in caught.value.message

@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user adds to the pod: variables, paths, volumes, labels, probes, proxies, authorities; metrics; the network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, daemon_set, objects, pod, pod_annotations
+
+PEM = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+MONITORS = {"PodMonitor.monitoring.coreos.com", "ServiceMonitor.monitoring.coreos.com"}
+
+
+def env(**given):
+    return {variable["name"]: variable.get("value") for variable in container(**given)["env"]}
+
+
+def test_host_paths_are_read_only_and_typed():
+    spec = pod(host_paths=[{"path": "/opt/x.y", "mount_path": "/h"}, {"path": "/s", "mount_path": "/s", "type": "Socket", "read_only": False, "name": "sock"}])
+    assert spec["volumes"][-2:] == [
+        {"name": "host-opt-x-y", "hostPath": {"path": "/opt/x.y", "type": "Directory"}},
+        {"name": "sock", "hostPath": {"path": "/s", "type": "Socket"}},
+    ]
+    assert spec["containers"][0]["volumeMounts"][-2:] == [
+        {"name": "host-opt-x-y", "mountPath": "/h", "readOnly": True},
+        {"name": "sock", "mountPath": "/s"},
+    ]
+
+
+def test_values_become_text():
+    found = env(extra_env=[{"name": "N", "value": 1}, {"name": "B", "value": True}, {"name": "R", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}])
+    assert (found["N"], found["B"], found["R"]) == ("1", "true", None)
+    labels = daemon_set(pod_labels={"n": 1})["spec"]["template"]["metadata"]["labels"]
+    assert labels["n"] == "1" and "n" not in daemon_set(pod_labels={"n": 1})["spec"]["selector"]["matchLabels"]
+
+
+def test_labels_and_annotations_reach_every_object():
+    found = objects(labels={"team": "x"}, annotations={"note": "two words"}, network_policy=True, metrics={"scrape": "service_monitor"})
+    parent = found.pop("ConfigMap/nanoagent")
+    assert parent["metadata"]["labels"]["team"] == "x"
+    assert all(obj["metadata"]["labels"]["team"] == "x" and obj["metadata"]["annotations"]["note"] == "two words" for obj in found.values())
+    assert "team" not in found["DaemonSet/nanoagent"]["spec"]["template"]["metadata"]["labels"]
+
+
+def test_the_namespace_gets_its_level_and_labels():
+    found = objects(namespace_labels={"team": "x"}, pod_security="baseline")["Namespace/nanoagent"]["metadata"]["labels"]
+    assert found["team"] == "x" and found["pod-security.kubernetes.io/enforce"] == "baseline"
+    assert not [key for key in objects(pod_security="unset")["Namespace/nanoagent"]["metadata"]["labels"] if key.startswith("pod-security")]
+
+
+def test_probes_of_ours_can_be_changed_and_left_out():
+    found = container(probes={"readiness": {"period_seconds": 3, "failure_threshold": 7}, "liveness": {"enabled": False}})
+    assert found["readinessProbe"]["periodSeconds"] == 3 and found["readinessProbe"]["failureThreshold"] == 7
+    assert found["readinessProbe"]["exec"]["command"][:2] == ["/collector", "health"] and "livenessProbe" not in found
+
+
+def test_probes_of_another_agent():
+    given = {"startup": {"command": ["/up"], "initial_delay_seconds": 0}, "readiness": {"http_path": "/z", "port": 80, "timeout_seconds": 2}}
+    found = container(profile="custom", probes=given)
+    assert found["startupProbe"] == {"exec": {"command": ["/up"]}, "initialDelaySeconds": 0}
+    assert found["readinessProbe"] == {"httpGet": {"path": "/z", "port": 80}, "timeoutSeconds": 2} and "livenessProbe" not in found
+
+
+def test_proxies_in_both_cases():
+    found = env(http_proxy="http://a.example:1", https_proxy="http://b.example:2", proxy_exceptions=[".svc", "198.18.0.0/15"])
+    assert found["http_proxy"] == found["HTTP_PROXY"] == "http://a.example:1"
+    assert found["https_proxy"] == found["HTTPS_PROXY"] == "http://b.example:2" and found["no_proxy"] == found["NO_PROXY"] == ".svc,198.18.0.0/15"
+    assert not {name for name in env() if "proxy" in name.lower()}
+
+
+@pytest.mark.parametrize(("given", "made"), [({"ca_bundle": PEM}, True), ({"ca_bundle_config_map": {"name": "own", "key": "all.pem"}}, False)])
+def test_authorities(given, made):
+    spec = pod(**given)
+    [volume] = [volume for volume in spec["volumes"] if volume["name"] == "ca-bundle"]
+    [mount] = [mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "ca-bundle"]
+    assert env(**given)["SSL_CERT_FILE"] == f"{mount['mountPath']}/{volume['configMap']['items'][0]['path']}"
+    assert volume["configMap"]["name"] == ("nanoagent-ca" if made else "own")
+    assert ("ConfigMap/nanoagent-ca" in objects(**given)) is made
+    assert ("nanoagent.k8s/ca-sha256" in pod_annotations(**given)) is made
+
+
+@pytest.mark.parametrize(
+    ("scrape", "served", "kinds", "annotated"),
+    [
+        ("annotations", None, set(), True),
+        ("pod_monitor", None, {"PodMonitor"}, False),
+        ("service_monitor", MONITORS, {"Service", "ServiceMonitor"}, False),
+        ("auto", None, set(), True),
+        ("auto", set(), set(), True),
+        ("auto", MONITORS, {"PodMonitor"}, False),
+        ("off", MONITORS, set(), False),
+    ],
+)
+def test_ways_to_the_metrics(scrape, served, kinds, annotated):
+    given = {"metrics": {"scrape": scrape, "port": 9999, "interval": None if annotated else "5s"}}
+    found = objects({"served": served}, **given)
+    assert {obj["kind"] for obj in found.values()} & {"PodMonitor", "Service", "ServiceMonitor"} == kinds
+    assert ("prometheus.io/port" in pod_annotations({"served": served}, **given)) is annotated
+    config = json.loads(found["ConfigMap/nanoagent-collector"]["data"]["collector.json"])
+    if scrape == "off":
+        assert "listen" not in config and "ports" not in container(**given)
+    else:
+        assert config["listen"] == ":9999" and container(**given)["ports"] == [{"name": "metrics", "containerPort": 9999, "protocol": "TCP"}]
+
+
+def test_a_service_monitor_finds_its_service_and_the_service_its_pods():
+    found = objects(metrics={"scrape": "service_monitor", "interval": "5s"})
+    monitor, service = found["ServiceMonitor/nanoagent-metrics"], found["Service/nanoagent-metrics"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    pods = found["DaemonSet/nanoagent"]["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= pods.items() and service["spec"]["clusterIP"] == "None"
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "path": "/metrics", "interval": "5s"}]
+
+
+def test_the_network_policy_lets_through_what_is_needed_and_no_more():
+    spec = objects(network_policy=True)["NetworkPolicy/nanoagent"]["spec"]
+    assert (spec["ingress"], spec["egress"], spec["policyTypes"]) == ([], [], ["Ingress", "Egress"])
+    pods = daemon_set()["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= pods.items()
+    scraped = objects(network_policy=True, metrics={"scrape": "annotations"})["NetworkPolicy/nanoagent"]["spec"]
+    assert scraped["ingress"] == [{"ports": [{"protocol": "TCP", "port": 9464}]}]
+    rule = {"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}]}
+    given = {"profile": "custom", "network_policy": True, "network_policy_egress": [rule], "https_proxy": "http://p.example:3128"}
+    [own, added] = objects(**given)["NetworkPolicy/nanoagent"]["spec"]["egress"]
+    assert {(port["protocol"], port["port"]) for port in own["ports"]} == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443), ("TCP", 3128)}
+    assert added == rule
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"name": "Nano"}, "name 'Nano'"),
+        ({"name": "n" * 53}, "name 'nnn"),
+        ({"namespace": "a.b"}, "namespace 'a.b'"),
+        ({"service_account": "-a"}, "service_account '-a'"),
+        ({"image": "R.example/C@sha256:" + "ab" * 32}, "capital letters"),
+        ({"image_pull_secrets": ["A"]}, "the pull secret 'A'"),
+        ({"create_service_account": False, "service_account_annotations": {"a": "b"}}, "service_account_annotations cannot be set"),
+        ({"namespace_labels": {"applyset.kubernetes.io/id": "x"}}, "namespace_labels must not set"),
+        ({"labels": {"app.kubernetes.io/name": "x"}}, "labels must not set app.kubernetes.io/name"),
+        ({"labels": {"a": "x" * 64}}, "labels.a has the malformed value"),
+        ({"pod_labels": {"a/b/c": "x"}}, "pod_labels has the malformed key 'a/b/c'"),
+        ({"pod_annotations": {"nanoagent.k8s/config-sha256": "x"}}, "pod_annotations must not set"),
+        ({"annotations": {"a b": "x"}}, "annotations has the malformed key"),
+        ({"host_paths": [{"path": "opt", "mount_path": "/o"}]}, "host_paths[0].path 'opt'"),
+        ({"host_paths": [{"path": "/opt", "mount_path": "/../o"}]}, "host_paths[0].mount_path '/../o'"),
+        ({"host_paths": [{"path": "/opt", "mount_path": "/o:o"}]}, "has a colon"),
+        ({"host_paths": [{"path": "/opt", "mount_path": "/run/nanoagent"}]}, "the mount path /run/nanoagent is there twice"),
+        ({"host_paths": [{"path": "/opt", "mount_path": "/o", "name": "run"}]}, "the volume run is there twice"),
+        ({"extra_env": [{"value": "x"}]}, "extra_env[0] has the malformed name None"),
+        ({"extra_env": [{"name": "1A"}]}, "extra_env[0] has the malformed name '1A'"),
+        ({"extra_env": [{"name": "NODE_NAME", "value": "x"}]}, "the variable NODE_NAME is there twice"),
+        ({"extra_env": [{"name": "A", "value": "x", "valueFrom": {"fieldRef": {}}}]}, "has value and valueFrom"),
+        ({"extra_env": [{"name": "A", "val": "x"}]}, "extra_env[0].val is not known"),
+        ({"extra_volumes": [{"emptyDir": {}}]}, "extra_volumes[0].name None"),
+        ({"extra_volume_mounts": [{"name": "nowhere", "mountPath": "/x"}]}, "names the volume nowhere"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "x"}]}, "no absolute mountPath"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "readonly": True}]}, "readonly is not known"),
+        ({"probes": {"readiness": {"period_seconds": 0}}}, "probes.readiness.period_seconds 0"),
+        ({"probes": {"readiness": {"command": ["/x"]}}}, "command means nothing to the profile bundled"),
+        ({"profile": "custom", "probes": {"readiness": {"period_seconds": 1}}}, "probes.readiness asks nothing"),
+        ({"profile": "custom", "probes": {"readiness": {"http_path": "/z"}}}, "needs http_path and port together"),
+        ({"profile": "custom", "probes": {"readiness": {"http_path": "z", "port": 1}}}, "does not begin with /"),
+        ({"profile": "custom", "probes": {"readiness": {"http_path": "/z", "port": 1, "command": ["/x"]}}}, "a command and an http_path"),
+        ({"profile": "custom", "probes": {"readiness": {"http_path": "/z", "port": 70000}}}, "port 70000"),
+        ({"http_proxy": "proxy:3128"}, "http_proxy is no URL"),
+        ({"https_proxy": "http://u:canary@p.example"}, "https_proxy carries a user or password"),
+        ({"http_proxy": "http://p.example:x"}, "http_proxy is no URL"),
+        ({"ca_bundle": "x"}, "ca_bundle is not a text of PEM certificates"),
+        ({"ca_bundle": PEM + "-----BEGIN PRIVATE KEY-----"}, "ca_bundle is not a text of PEM certificates"),
+        ({"ca_bundle": PEM, "ca_bundle_config_map": {"name": "x"}}, "exclude each other"),
+        ({"metrics": {"scrape": "annotations", "interval": "5s"}}, "metrics.interval means nothing"),
+        ({"metrics": {"scrape": "pod_monitor", "interval": "soon"}}, "metrics.interval 'soon'"),
+        ({"metrics": {"scrape": "pod_monitor", "port": 0}}, "metrics.port 0"),
+        ({"profile": "spyderbat", "metrics": {"scrape": "auto"}}, "metrics are not served"),
+        ({"network_policy": True, "host_network": True}, "binds no pod in the host's network"),
+        ({"network_policy_egress": [{}]}, "without network_policy"),
+        ({"network_policy": True, "network_policy_egress": [{"from": []}]}, "network_policy_egress[0].from"),
+    ],
+)
+def test_what_is_refused(given, says):
+    with pytest.raises(Failure) as caught:
+        desired_objects(agent_options(**given))
+    message = caught.value.message
+    assert says in message and "Next: " in message and "\n" not in message and "canary" not in message
+
+
+def test_a_monitor_kind_that_is_known_to_be_absent_is_refused():
+    with pytest.raises(Failure, match="the API server has no PodMonitor"):
+        desired_objects(agent_options(metrics={"scrape": "pod_monitor"}), {"served": set()})
