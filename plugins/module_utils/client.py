@@ -29,6 +29,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.openshift_login import log_in, log_out
+from ansible_collections.nanoagent.k8s.plugins.module_utils.patience import pause
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 try:
@@ -44,6 +45,8 @@ FIELD_MANAGER = "nanoagent.k8s"
 PAGE = 500
 PARALLEL = 6
 _READS = ("GET", "HEAD")
+# A server that has answered before is waited for longer than one that perhaps was never there.
+_PATIENCE_AT_FIRST = 2.0
 
 
 def connect(options: dict, run: Run) -> Cluster:
@@ -60,16 +63,19 @@ class Cluster:
     """One cluster's API server.
 
     Objects go in and out as plain dicts. Every error answer becomes an ApiFailure, everything else that keeps an
-    answer from coming a Failure. requests counts what was sent: {"read": int, "write": int}.
+    answer from coming a Failure. requests counts what was sent: {"read": int, "write": int}. patience: for how many
+    seconds a request is sent again while the server, once it has answered, is busy or away.
     """
 
-    def __init__(self, params: dict, temp_dir: str | None = None, request_timeout: float = 30.0):
+    def __init__(self, params: dict, temp_dir: str | None = None, request_timeout: float = 30.0, patience: float = 30.0):
         options = effective_options(params, os.environ)
         self.configuration = load_configuration(options, os.environ, temp_dir)
         self.server = self.configuration.host
         self.request_timeout = request_timeout
+        self.patience = patience
         self.requests = {"read": 0, "write": 0}
         self._lock = threading.Lock()
+        self._answered = False
         self._impersonation = impersonation_headers(options)
         self._login_token = ""
         if options["username"]:
@@ -173,17 +179,24 @@ class Cluster:
         try:
             self._json("DELETE", kind.path(metadata.get("namespace"), metadata["name"]), "delete", title(obj), body=body)
         except ApiFailure as failure:
-            if failure.status in (404, 409):
+            if failure.status == 404:
                 return False
-            raise
+            if failure.status != 409:
+                raise
+            # Another object bears the name now, or the server could not do it just then: only a look tells.
+            now = self.get(kind.kind, metadata["name"], metadata.get("namespace"))
+            if now is None or now["metadata"]["uid"] != metadata["uid"]:
+                return False
+            if not now["metadata"].get("deletionTimestamp"):
+                raise
         return True
 
     def logs(self, namespace: str, pod: str, container: str, lines: int, previous: bool = False) -> str:
-        """The container's last log lines; empty where the kubelet has none."""
+        """The container's last log lines; empty where they cannot be had: they explain a failure, and must not hide it."""
         query = {"container": container, "tailLines": lines, "limitBytes": 16384, "previous": "true" if previous else "false"}
         try:
             response = self._send("GET", KINDS["Pod"].path(namespace, pod, "log"), "read the log of", f"Pod {namespace}/{pod}", query)
-        except ApiFailure:
+        except Failure:
             return ""
         return response.data.decode("utf-8", "replace")
 
@@ -191,13 +204,35 @@ class Cluster:
         """Runs a command in a container: (exit code, standard output, standard error).
 
         Over a WebSocket, protocol v4.channel.k8s.io: each message's first byte is its channel, channel 3 carries the
-        final Status. Failure where the server refuses, ends the stream early or the time is up.
+        final Status. timeout: seconds for the command, once the server has accepted it; a connection that breaks before
+        that is made again, so that the command may run twice. Failure where the server refuses, ends the stream early or
+        the time is up.
         """
         query = urlencode([("container", container), ("stdout", "1"), ("stderr", "1"), *(("command", word) for word in command)])
         url = "ws" + self.server[len("http") :] + KINDS["Pod"].path(namespace, pod, "exec") + "?" + query
         target = f"Pod {namespace}/{pod}"
+        begin, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            socket, failure, status, retry_after = self._open_stream(url, target, timeout)
+            if failure is None:
+                break
+            again = pause(tries, time.monotonic() - begin, min(self._patience(), timeout), status, retry_after)
+            if again is None:
+                raise failure
+            time.sleep(again)
+        try:
+            return _read_channels(socket, time.monotonic() + timeout, target)
+        except (websocket.WebSocketTimeoutException, TimeoutError) as error:
+            raise _no_answer(target, timeout) from error
+        except (websocket.WebSocketException, OSError, ssl.SSLError) as error:
+            raise _broken_stream(target, error) from error
+        finally:
+            socket.close()
+
+    def _open_stream(self, url, target, timeout):
+        """(WebSocket, None, None, None), or (None, failure, status, Retry-After in seconds)."""
         self._count("read")
-        deadline = time.monotonic() + timeout
         socket = websocket.WebSocket(sslopt=self._websocket_tls(), skip_utf8_validation=True)
         options = {"header": [f"{name}: {value}" for name, value in self._headers()] + ["Sec-WebSocket-Protocol: v4.channel.k8s.io"]}
         if self.configuration.proxy or self.configuration.proxy_headers:
@@ -205,17 +240,18 @@ class Cluster:
         try:
             socket.settimeout(timeout)
             socket.connect(url, **options)
-            return _read_channels(socket, deadline, target)
+            self._answered = True
+            return socket, None, None, None
         except websocket.WebSocketBadStatusException as error:
-            raise explain(error.status_code, error.resp_body or b"", "exec into", target, self.server) from error
-        except (websocket.WebSocketTimeoutException, TimeoutError) as error:
-            raise Failure(f"no answer from a command in {target} within {timeout:g} s", "look at the kubelet of its node and at the pod's log") from error
+            self._answered = True
+            failure = explain(error.status_code, error.resp_body or b"", "exec into", target, self.server)
+            answer = None, failure, error.status_code, _seconds((error.resp_headers or {}).get("retry-after"))
+        except (websocket.WebSocketTimeoutException, TimeoutError):
+            answer = None, _no_answer(target, timeout), None, None
         except (websocket.WebSocketException, OSError, ssl.SSLError) as error:
-            raise Failure(
-                f"the exec stream to {target} broke: {type(error).__name__}: {error}", "check that the API server reaches the node's kubelet on port 10250"
-            ) from error
-        finally:
-            socket.close()
+            answer = None, _broken_stream(target, error), None, None
+        socket.close()
+        return answer
 
     def parallel(self, calls: Iterable[Callable[[], object]]) -> list:
         """The results of independent calls, in order; the first failure is raised after all have ended."""
@@ -226,19 +262,10 @@ class Cluster:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
     def _json(self, method, path, verb, target, query=None, body=None, content_type="application/json"):
-        response = self._send(method, path, verb, target, query, body, content_type)
-        try:
-            answer = json.loads(response.data)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise Failure(
-                f"{self.server} answered {verb} {target} with something that is no Kubernetes object",
-                "check host or the kubeconfig's server, and proxies in between",
-            )
-        return answer
+        return self._send(method, path, verb, target, query, body, content_type, decode=_object)
 
-    def _send(self, method, path, verb, target, query=None, body=None, content_type="application/json", stream=False, timeout=None):
+    def _send(self, method, path, verb, target, query=None, body=None, content_type="application/json", stream=False, timeout=None, decode=None):
+        """The answer, or what decode makes of it; decode raises ValueError for an answer that cannot be the server's."""
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         headers = urllib3.HTTPHeaderDict(self._headers())
         headers["Accept"] = "application/json"
@@ -246,23 +273,48 @@ class Cluster:
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = content_type
-        self._count("read" if method in _READS or (query or {}).get("dryRun") else "write")
-        try:
-            response = self._pool.request(
-                method,
-                url,
-                body=data,
-                headers=headers,
-                preload_content=not stream,
-                redirect=False,
-                retries=_RETRIES,
-                timeout=urllib3.Timeout(connect=10, read=timeout or self.request_timeout),
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from error
-        if response.status >= 400:
-            raise explain(response.status, response.read() if stream else response.data, verb, target, self.server)
-        return response
+        how = "read" if method in _READS or (query or {}).get("dryRun") else "write"
+        timeouts = urllib3.Timeout(connect=10, read=timeout or self.request_timeout)
+        begin, tries = time.monotonic(), 0
+        while True:
+            tries += 1
+            self._count(how)
+            status = retry_after = cause = None
+            try:
+                response = self._pool.request(
+                    method,
+                    url,
+                    body=data,
+                    headers=headers,
+                    preload_content=not stream,
+                    enforce_content_length=True,
+                    redirect=False,
+                    retries=False,
+                    timeout=timeouts,
+                )
+                content = response.read() if stream and response.status >= 400 else None if stream else response.data
+            except urllib3.exceptions.HTTPError as error:
+                cause, failure, final = error, self._broken(error, verb, target), _distrusts(error)
+            else:
+                status, retry_after = response.status, _seconds(response.headers.get("Retry-After"))
+                try:
+                    if status < 400:
+                        answer = decode(content) if decode else response
+                        self._answered = True
+                        return answer
+                    failure = explain(status, content, verb, target, self.server)
+                    final = bool(failure.conflicts)
+                    self._answered = True
+                except ValueError as error:
+                    # From a server that has made sense before, it is an answer that was cut short on its way.
+                    cause, failure, final, status = error, self._no_object(verb, target), not self._answered, None
+            again = None if final else pause(tries, time.monotonic() - begin, self._patience(), status, retry_after)
+            if again is None:
+                raise failure from cause
+            time.sleep(again)
+
+    def _patience(self):
+        return self.patience if self._answered else min(self.patience, _PATIENCE_AT_FIRST)
 
     def _headers(self):
         headers = [("User-Agent", f"nanoagent.k8s/{VERSION}"), *self._impersonation]
@@ -290,18 +342,68 @@ class Cluster:
             options["server_hostname"] = configuration.tls_server_name
         return options
 
-    def _unreachable(self, error):
-        cause = error
-        while isinstance(getattr(cause, "reason", None), Exception):
-            cause = cause.reason
-        text = str(cause)
-        if "CERTIFICATE_VERIFY_FAILED" in text:
+    def _broken(self, error, verb, target):
+        """The failure for a connection that could not be made, or that broke before the whole answer was there."""
+        text = _reason(error)
+        if _distrusts(error):
             why = text.rpartition("certificate verify failed: ")[2].partition(" (_ssl")[0]
             return Failure(f"the certificate of the API server {self.server} is not trusted: {why}", "set ca_cert to the authority that signed it")
+        text = text.rpartition(": ")[2]
+        if isinstance(error, (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)):
+            return Failure(
+                f"the connection to the API server {self.server} broke before it answered to {verb} {target}: {text}",
+                "run again: what was asked for may have been done or not, and a rerun goes on from there",
+            )
         return Failure(
-            f"the API server {self.server} cannot be reached: {text.rpartition(': ')[2]}",
+            f"the API server {self.server} cannot be reached: {text}",
             "check the address, the network and proxies, and that the API server runs",
         )
+
+    def _no_object(self, verb, target):
+        return Failure(
+            f"{self.server} answered {verb} {target} with something that is no Kubernetes object",
+            "check host or the kubeconfig's server, and proxies in between",
+        )
+
+
+def _object(data):
+    answer = json.loads(data)
+    if not isinstance(answer, dict):
+        raise ValueError(type(answer).__name__)
+    return answer
+
+
+def _reason(error):
+    """What is at the bottom of an error of urllib3, as text."""
+    while True:
+        inner = [getattr(error, "reason", None), getattr(error, "original_error", None), *error.args]
+        cause = next((cause for cause in inner if isinstance(cause, Exception)), None)
+        if cause is None:
+            return getattr(error, "strerror", None) or str(error) or type(error).__name__
+        error = cause
+
+
+def _seconds(retry_after):
+    """The value of a header Retry-After in seconds; None where there is none, or none that can be understood."""
+    try:
+        return urllib3.Retry().parse_retry_after(retry_after) if retry_after else None
+    except urllib3.exceptions.InvalidHeader:
+        return None
+
+
+def _distrusts(error):
+    """Whether a connection failed because the server's certificate is not trusted."""
+    return "CERTIFICATE_VERIFY_FAILED" in _reason(error)
+
+
+def _no_answer(target, timeout):
+    return Failure(f"no answer from a command in {target} within {timeout:g} s", "look at the kubelet of its node and at the pod's log")
+
+
+def _broken_stream(target, error):
+    return Failure(
+        f"the exec stream to {target} broke: {type(error).__name__}: {_reason(error)}", "check that the API server reaches the node's kubelet on port 10250"
+    )
 
 
 def _read_channels(socket, deadline, target):
@@ -326,26 +428,3 @@ def _exit_code(status):
         if cause.get("reason") == "ExitCode":
             return int(cause["message"])
     return -1
-
-
-def _retry_policy():
-    # Every request here may be sent twice: reads, server-side apply, and deletes that name a uid.
-    return urllib3.Retry(
-        total=4,
-        connect=1,
-        read=2,
-        status=3,
-        redirect=0,
-        other=0,
-        backoff_factor=0.2,
-        status_forcelist=(429, 502, 503, 504),
-        allowed_methods=None,
-        respect_retry_after_header=True,
-        raise_on_status=False,
-    )
-
-
-try:
-    _RETRIES = _retry_policy()
-except NameError:
-    _RETRIES = None

@@ -21,13 +21,15 @@ class Reflector(threading.Thread):
     """Lists, then watches, and lists again where the watch is too old (410) or the server was away.
 
     changed: a threading.Event that several reflectors share; it is set at every change, so that whoever clears it
-    before looking misses none. failure: the Failure that ended the thread; None while it runs. synced: whether the first
-    list has come. The thread ends with the process, or after stop().
+    before looking misses none. failure: the Failure that ended the thread; None while it runs. trouble: the newest
+    Failure, until a list comes again. synced: whether the first list has come. The thread ends with the process, or after
+    stop().
     """
 
     def __init__(self, cluster: Cluster, changed: threading.Event, kind: str, namespace: str | None = None, **selectors: str):
         super().__init__(daemon=True, name=f"reflector-{kind}")
         self.failure: Failure | None = None
+        self.trouble: Failure | None = None
         self.synced = False
         self._cluster, self._changed = cluster, changed
         self._kind, self._namespace, self._selectors = kind, namespace, selectors
@@ -48,10 +50,12 @@ class Reflector(threading.Thread):
         failures = 0
         while not self._stopped.is_set():
             try:
-                self._list_and_watch()
-                failures = 0
+                items, version = self._cluster.list(self._kind, self._namespace, **self._selectors)
+                failures, self.trouble = 0, None
+                self._start_from(items)
+                self._watch(version)
             except Failure as failure:
-                failures += 1
+                failures, self.trouble = failures + 1, failure
                 refused = isinstance(failure, ApiFailure) and failure.status in (401, 403)
                 if refused or failures >= _FAILURES_IN_A_ROW:
                     self.failure = failure
@@ -59,12 +63,13 @@ class Reflector(threading.Thread):
                     return
                 self._stopped.wait(_PAUSE_AFTER_FAILURE)
 
-    def _list_and_watch(self):
-        items, version = self._cluster.list(self._kind, self._namespace, **self._selectors)
+    def _start_from(self, items):
         with self._lock:
             self._objects = {item["metadata"]["uid"]: item for item in items}
         self.synced = True
         self._changed.set()
+
+    def _watch(self, version):
         while not self._stopped.is_set():
             for event in self._cluster.watch(self._kind, self._namespace, version, _WATCH_SECONDS, **self._selectors):
                 if self._stopped.is_set() or event["type"] == "ERROR":
