@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, kind_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, OPTIONAL_KINDS, kind_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 MEMBER_LABEL = "applyset.kubernetes.io/part-of"
@@ -49,5 +49,42 @@ def is_member(live: dict | None, identifier: str) -> bool:
     return ((((live or {}).get("metadata") or {}).get("labels")) or {}).get(MEMBER_LABEL) == identifier
 
 
+def is_parent(live: dict | None, identifier: str) -> bool:
+    """Whether a live object is the set's parent."""
+    return id_of(live or {}) == identifier
+
+
+def id_of(parent_object: dict) -> str | None:
+    """The id of the set whose parent this object is; None where it is no parent."""
+    return ((parent_object.get("metadata") or {}).get("labels") or {}).get(_PARENT_LABEL)
+
+
+def kinds_to_search(parent_live: dict | None, namespace_live: dict | None) -> list[str]:
+    """Names of the kinds in which members may be found, in install order; Namespace is looked up by name.
+
+    The parent lists them. Where it is gone they may be of any kind, and without the namespace of any that needs none.
+    """
+    if parent_live:
+        listed = _listed(parent_live)
+        return [kind for kind in INSTALL_ORDER if kind != "Namespace" and KINDS[kind].group_kind in listed]
+    return [kind for kind in INSTALL_ORDER if kind != "Namespace" and (namespace_live or not KINDS[kind].namespaced)]
+
+
+def widened(parent_wanted: dict, parent_live: dict | None, **annotations: str) -> dict:
+    """The parent for the time of an update: it lists the kinds of before and after, so that a run that is cut short forgets none.
+
+    annotations: further ones, for the same time.
+    """
+    listed = _listed(parent_live) | _listed(parent_wanted) if parent_live else _listed(parent_wanted)
+    metadata = parent_wanted["metadata"]
+    changed = {**metadata["annotations"], _GROUP_KINDS: ",".join(sorted(listed)), **annotations}
+    return {**parent_wanted, "metadata": {**metadata, "annotations": changed}}
+
+
+def _listed(parent_object):
+    text = ((parent_object.get("metadata") or {}).get("annotations") or {}).get(_GROUP_KINDS) or ""
+    return {group_kind.strip() for group_kind in text.split(",") if group_kind.strip()}
+
+
 # Kinds that a set of this collection may hold; Namespace is looked up by name and never pruned.
-MEMBER_KINDS = tuple(KINDS[kind] for kind in INSTALL_ORDER if kind != "Namespace")
+MEMBER_KINDS = tuple(KINDS[kind] for kind in INSTALL_ORDER if kind not in ("Namespace", *OPTIONAL_KINDS))

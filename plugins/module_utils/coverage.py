@@ -8,7 +8,6 @@ from __future__ import annotations
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import container_status, diagnose, is_ready, target_node
-from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import CONTAINER
 
 STATES = ("ready", "rolling", "starting", "blocked", "not eligible", "node down", "not a real node")
 
@@ -87,15 +86,21 @@ def _verdict(daemon_set, node, pods, revision, denied):
     row = {**facts, "eligible": decision["run"] and not facts["not_real"], "blockers": [b["detail"] for b in decision["blockers"]]}
     pod = _leading(pods, revision)
     row["pod"] = pod["metadata"]["name"] if pod else ""
-    row["container_id"] = _container_id(pod) if pod else ""
+    row["container_id"] = _container_id(pod, agent_container(daemon_set)) if pod else ""
     row["ready"] = bool(pod and is_ready(pod))
     row.update(_judge(row, decision, pod, revision, denied))
     return row
 
 
-def _container_id(pod):
+def agent_container(daemon_set: dict) -> str:
+    """Name of the agent's own container: the first of the template."""
+    containers = (((daemon_set.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or [{}]
+    return containers[0].get("name") or ""
+
+
+def _container_id(pod, container):
     """The id without the runtime's prefix, as in containerd://<id>."""
-    return (container_status(pod, CONTAINER).get("containerID") or "").rpartition("//")[2]
+    return (container_status(pod, container).get("containerID") or "").rpartition("//")[2]
 
 
 def _leading(pods, revision):

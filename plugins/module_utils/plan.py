@@ -10,8 +10,10 @@ import json
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_view
 
-# Fields that the API server never changes in place: the object is deleted and made again.
+# Fields that the API server never changes in place: the object is deleted and made again, a workload without its pods.
 _IMMUTABLE = {
+    "DaemonSet": ("spec.selector",),
+    "Deployment": ("spec.selector",),
     "PriorityClass": ("value",),
     "ClusterRoleBinding": ("roleRef",),
     "RoleBinding": ("roleRef",),
@@ -60,9 +62,18 @@ def _step(obj, live, manager):
     fields = differences(obj, live, manager)
     if not fields:
         return {"action": "keep", "fields": [], "desired": obj, "live": live}
-    immutable = _IMMUTABLE.get(obj["kind"], ())
-    recreate = any(field.split(".")[0] in immutable and obj.get(field.split(".")[0]) != live.get(field.split(".")[0]) for field in fields)
+    recreate = any(_value(obj, path) != _value(live, path) for path in _IMMUTABLE.get(obj["kind"], ()) if _touches(fields, path))
     return {"action": "recreate" if recreate else "patch", "fields": fields, "desired": obj, "live": live}
+
+
+def _touches(fields, path):
+    return any(field == path or field.startswith(f"{path}.") for field in fields)
+
+
+def _value(obj, path):
+    for key in path.split("."):
+        obj = (obj or {}).get(key)
+    return obj
 
 
 def _mask(obj, live=None):

@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waiting for a DaemonSet's rollout by watching, and ending early where it cannot end well."""
+"""Waiting for a DaemonSet's rollout by watching, ending early where it cannot end well, and saying how far it is."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
+from collections.abc import Callable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import newest_revision, verdicts
@@ -15,8 +17,10 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemo
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_at
 from ansible_collections.nanoagent.k8s.plugins.module_utils.reflector import Reflector
 
-# A cause that cannot heal itself has to stand this long before the wait ends, in seconds.
-_SETTLE = 2.0
+# How long a rollout has to look hopeless before the wait ends, in seconds: on all open nodes, and on enough of them.
+_SETTLE = {"stuck": 2.0, "failing": 8.0}
+# Enough nodes: this share of the eligible ones, and more than one.
+_ENOUGH = 0.1
 # Between two evaluations while many objects change, in seconds.
 _PAUSE = 0.1
 
@@ -32,19 +36,53 @@ def selectors(name: str) -> dict[str, dict[str, str]]:
     }
 
 
-def judge(daemon_set: dict, rows: list[dict]) -> str:
-    """done, stuck or waiting, for the verdicts `rows` of a DaemonSet. Pure.
+def judge(daemon_set: dict, rows: list[dict], old_is_fine: bool = False) -> str:
+    """done, stuck, failing or waiting, for the verdicts `rows` of a DaemonSet. Pure.
 
     done: the controller has seen the newest spec and every eligible node that is up is ready. stuck: at least one node
-    has a cause that cannot heal itself, and no other node is on its way. Nodes that are down count for neither.
+    has a cause that cannot heal itself, and no other node is on its way. failing: others are on their way, but enough
+    nodes have such a cause. Nodes that are down count for neither. old_is_fine: a pod of an earlier revision is well too,
+    as with the strategy OnDelete.
     """
     if (daemon_set.get("status") or {}).get("observedGeneration", 0) < daemon_set["metadata"].get("generation", 0):
         return "waiting"
-    open_rows = [row for row in rows if row["state"] in ("starting", "blocked", "rolling")]
+    open_states = ("starting", "blocked") if old_is_fine else ("starting", "blocked", "rolling")
+    open_rows = [row for row in rows if row["state"] in open_states]
     if not open_rows:
-        return "done" if any(row["state"] == "ready" for row in rows) else "waiting"
+        return "done" if any(row["state"] == "ready" or (old_is_fine and row["ready"]) for row in rows) else "waiting"
+    final = sum(1 for row in open_rows if row["final"])
     moving = [row for row in open_rows if row["state"] != "rolling" and not row["final"]]
-    return "stuck" if not moving and any(row["final"] for row in open_rows) else "waiting"
+    if final and not moving:
+        return "stuck"
+    return "failing" if final > max(1, _ENOUGH * sum(1 for row in rows if row["eligible"])) else "waiting"
+
+
+def nudges(daemon_set: dict, rows: list[dict]) -> list[str]:
+    """Names of pods to delete so that the rollout goes on although nodes are down. Pure.
+
+    The DaemonSet controller counts a node that is down as unavailable, so that as many of them as maxUnavailable stop
+    an update for ever. The budget here is for nodes that are up: what it still allows of old, ready pods there may go.
+    Source: Kubernetes, pkg/controller/daemon/update.go (rollingUpdate).
+    """
+    strategy = daemon_set["spec"].get("updateStrategy") or {}
+    rolling = strategy.get("rollingUpdate") or {}
+    if strategy.get("type") != "RollingUpdate" or str(rolling.get("maxSurge") or 0) not in ("0", "0%"):
+        return []
+    eligible = [row for row in rows if row["eligible"]]
+    down = sum(1 for row in eligible if row["state"] == "node down" and not row["ready"])
+    budget = _share(rolling.get("maxUnavailable", 1), len(eligible))
+    missing = sum(1 for row in eligible if row["state"] != "node down" and not row["ready"])
+    if not down or missing + down < budget:
+        return []
+    old = sorted(row["pod"] for row in eligible if row["state"] == "rolling" and row["ready"])
+    return old[: max(0, budget - missing)]
+
+
+def _share(value, count):
+    """maxUnavailable as a number; a percentage is rounded up, as the controller does."""
+    if isinstance(value, int):
+        return value
+    return math.ceil(count * int(value.rstrip("%")) / 100)
 
 
 def relevant_events(events: list[dict], daemon_set: dict, manager: str) -> list[dict]:
@@ -53,8 +91,19 @@ def relevant_events(events: list[dict], daemon_set: dict, manager: str) -> list[
     return [event for event in events if (event.get("lastTimestamp") or event.get("eventTime") or "") >= since]
 
 
-def await_rollout(cluster: Cluster, namespace: str, name: str, timeout: float, manager: str) -> tuple[str, list[dict]]:
-    """(done | stuck | timeout, verdicts) of the DaemonSet namespace/name."""
+def await_rollout(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    timeout: float,
+    manager: str,
+    progress: Callable[[list[dict]], None] | None = None,
+    nodes: set[str] | None = None,
+) -> tuple[str, list[dict]]:
+    """(done | stuck | failing | timeout, verdicts) of the DaemonSet namespace/name.
+
+    progress: is given the verdicts at every look. nodes: only these count, and a pod of an earlier revision on them does not.
+    """
     changed = threading.Event()
     query = selectors(name)
     reflectors = {kind: Reflector(cluster, changed, kind, namespace, **query[kind]) for kind in query}
@@ -62,15 +111,15 @@ def await_rollout(cluster: Cluster, namespace: str, name: str, timeout: float, m
     for reflector in reflectors.values():
         reflector.start()
     try:
-        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager)
+        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes)
     finally:
         for reflector in reflectors.values():
             reflector.stop()
 
 
-def _follow(cluster, reflectors, changed, namespace, name, timeout, manager):
+def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes):
     deadline = time.monotonic() + timeout
-    stuck_since, rows = None, []
+    hopeless, since, rows = "", 0.0, []
     while True:
         changed.clear()
         _raise_failures(reflectors)
@@ -83,18 +132,30 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager):
             revision = newest_revision(seen["ControllerRevision"], daemon_set)
             events = relevant_events(seen["Event"], daemon_set, manager)
             rows = verdicts(daemon_set, seen["Node"], seen["Pod"], revision, events)
-            outcome = judge(daemon_set, rows)
+            counted = [row for row in rows if nodes is None or row["node"] in nodes]
+            if progress:
+                progress(counted)
+            on_delete = (daemon_set["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
+            outcome = judge(daemon_set, counted, old_is_fine=on_delete and nodes is None)
             if outcome == "done" and _is_newest(cluster, namespace, daemon_set, revision):
-                return "done", rows
-            stuck_since = (stuck_since or time.monotonic()) if outcome == "stuck" else None
-            if stuck_since and time.monotonic() - stuck_since >= _SETTLE:
-                return "stuck", rows
+                return "done", counted
+            _nudge(cluster, seen["Pod"], nudges(daemon_set, rows))
+            if outcome != hopeless:
+                hopeless, since = (outcome, time.monotonic()) if outcome in _SETTLE else ("", 0.0)
+            if hopeless and time.monotonic() - since >= _SETTLE[hopeless]:
+                return outcome, counted
         left = deadline - time.monotonic()
         if left <= 0:
-            return "timeout", rows
-        changed.wait(min(left, 0.5 if stuck_since else 5.0))
+            return "timeout", [row for row in rows if nodes is None or row["node"] in nodes]
+        changed.wait(min(left, 0.5 if hopeless else 5.0))
         if synced:
             time.sleep(_PAUSE if len(rows) > 100 else 0)
+
+
+def _nudge(cluster, pods, names):
+    for pod in pods:
+        if pod["metadata"]["name"] in names and not pod["metadata"].get("deletionTimestamp"):
+            cluster.delete(pod)
 
 
 def _is_newest(cluster, namespace, daemon_set, revision):

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report import headline, table
-from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import judge, relevant_events
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events
 
-DAEMON_SET = {"metadata": {"uid": "ds", "generation": 2}, "spec": {"template": {"spec": {}}}, "status": {"observedGeneration": 2}}
+DAEMON_SET = {
+    "metadata": {"uid": "ds", "generation": 2},
+    "spec": {"template": {"spec": {"containers": [{"name": "collector"}]}}},
+    "status": {"observedGeneration": 2},
+}
 
 
 def node(name, up=True, taints=(), annotations=None, unschedulable=False):
@@ -101,21 +105,6 @@ def test_newest_revision_of_this_owner():
 
     assert newest_revision([revision(1, "ds", "a"), revision(3, "ds", "c"), revision(9, "x", "z")], DAEMON_SET) == "c"
     assert newest_revision([], DAEMON_SET) == ""
-
-
-def rows_of(*kinds):
-    return [{"state": state, "final": final} for state, final in kinds]
-
-
-def test_judge():
-    assert judge(DAEMON_SET, rows_of(("ready", False), ("node down", False), ("not eligible", False))) == "done"
-    assert judge(DAEMON_SET, rows_of(("ready", False), ("starting", False))) == "waiting"
-    assert judge(DAEMON_SET, rows_of(("blocked", True), ("starting", False))) == "waiting"
-    assert judge(DAEMON_SET, rows_of(("blocked", True), ("rolling", False), ("ready", False))) == "stuck"
-    assert judge(DAEMON_SET, rows_of(("blocked", False))) == "waiting"
-    assert judge(DAEMON_SET, rows_of(("node down", False))) == "waiting"
-    stale = {**DAEMON_SET, "status": {"observedGeneration": 1}}
-    assert judge(stale, rows_of(("ready", False))) == "waiting"
 
 
 def test_events_from_before_our_last_write_do_not_count():

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking the steps of a plan: what comes first, what goes side by side, what waits for the rollout, and the way back."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind, note
+from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_view
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
+
+_WORKLOADS = ("DaemonSet", "Deployment")
+
+
+def write(cluster: Cluster, steps: list[dict], parent_live: dict | None, force: bool) -> None:
+    """Writes everything that a step creates, patches or recreates; deletes nothing that is only no longer wanted.
+
+    The namespace and the set's parent come first, the workloads last. The parent stays wide until `finish`.
+    """
+    due = [step for step in changes(steps) if step["desired"]]
+    if not due:
+        return
+    for step in due:
+        if step["desired"]["kind"] == "Namespace":
+            cluster.apply(step["desired"], force)
+    parent = _parent(steps)
+    wide = applyset.widened(parent["desired"], parent_live, **note(left_behind(steps, parent_live)))
+    if parent in due or wide != parent["desired"]:
+        cluster.apply(wide, force)
+    members = [step for step in due if step is not parent and step["desired"]["kind"] != "Namespace"]
+    workloads = [step for step in members if step["desired"]["kind"] in _WORKLOADS]
+    cluster.parallel([partial(_write, cluster, step, force) for step in members if step not in workloads])
+    cluster.parallel([partial(_write, cluster, step, force) for step in workloads])
+
+
+def finish(cluster: Cluster, steps: list[dict], parent_live: dict | None, keep_note: bool, force: bool) -> None:
+    """Deletes what is no longer wanted, and lets the parent list just what is there.
+
+    keep_note: whether the parent has to remember pods of an earlier DaemonSet that still run.
+    """
+    surplus = [step["live"] for step in steps if step["action"] == "delete"]
+    for obj in surplus:
+        cluster.delete(obj)
+    parent = _parent(steps)
+    behind = left_behind(steps, parent_live)
+    wide = applyset.widened(parent["desired"], parent_live, **note(behind))
+    final = applyset.widened(parent["desired"], None, **note(behind if keep_note else None))
+    if changes(steps) and wide != final:
+        cluster.apply(final, force)
+
+
+def undo(cluster: Cluster, steps: list[dict]) -> None:
+    """Takes back what `write` wrote: our fields get their former values, what was made is deleted."""
+    back = [step for step in reversed(changes(steps)) if step["desired"] and step["desired"]["kind"] != "Namespace"]
+    for step in sorted(back, key=lambda step: step["desired"]["kind"] in _WORKLOADS):
+        if step["live"] is not None:
+            cluster.apply(owned_view(step["live"], FIELD_MANAGER), True)
+    for step in back:
+        if step["live"] is None:
+            made = cluster.get(step["desired"]["kind"], step["desired"]["metadata"]["name"], step["desired"]["metadata"].get("namespace"))
+            if made:
+                cluster.delete(made)
+
+
+def dry_run(cluster: Cluster, steps: list[dict], namespace_exists: bool, force: bool) -> None:
+    """Lets the API server judge each write without taking it: fields that it refuses, and fields that others hold.
+
+    What would go into a namespace that is not there yet cannot be judged by it.
+    """
+    due = [step["desired"] for step in changes(steps) if step["desired"] and step["action"] != "recreate"]
+    cluster.parallel([partial(cluster.apply, obj, force, True) for obj in due if namespace_exists or not identity(obj)[1]])
+
+
+def _parent(steps):
+    return next(step for step in steps if step["desired"] and applyset.id_of(step["desired"]))
+
+
+def _write(cluster, step, force):
+    if step["action"] == "recreate":
+        cluster.delete(step["live"], "Orphan" if step["live"]["kind"] in _WORKLOADS else "Background")
+    cluster.apply(step["desired"], force)

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading what a cluster holds of one installation, with few requests however many objects and nodes there are."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import watched_secret
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import selectors
+
+OLDEST_KUBERNETES = (1, 25)
+
+
+def read(cluster: Cluster, options: dict) -> dict:
+    """What is there of the installation that options["name"] and options["namespace"] name.
+
+    Returns {"namespace": object|None, "parent": object|None, "members": [object of the set], "objects": identity ->
+    object, "nodes": [...], "pods": [...], "kubernetes": (major, minor)|None, "groups": set of API groups|None,
+    "cluster_uid": str|None, "secret": object|None}. kubernetes is asked for where nothing is installed yet or an option
+    depends on it; groups, cluster_uid and secret where an option needs them.
+    """
+    name, namespace = options["name"], options["namespace"]
+    identifier = applyset.set_id(name, namespace)
+    own = f"app.kubernetes.io/instance={name},app.kubernetes.io/managed-by=nanoagent.k8s"
+    home, (maps, _v1), (nodes, _v2), (pods, _v3), groups = cluster.parallel(
+        [
+            partial(cluster.get, "Namespace", namespace),
+            partial(cluster.list, "ConfigMap", namespace, labelSelector=own),
+            partial(cluster.list, "Node"),
+            partial(cluster.list, "Pod", namespace, **selectors(name)["Pod"]),
+            cluster.groups if _needs_groups(options) else _nothing,
+        ]
+    )
+    parent = next((obj for obj in maps if obj["metadata"]["name"] == name and applyset.is_parent(obj, identifier)), None)
+    kinds = [kind for kind in applyset.kinds_to_search(parent, home) if kind != "ConfigMap"]
+    selector = f"{applyset.MEMBER_LABEL}={identifier}"
+    watched = watched_secret(options)
+    version, system, secret, *lists = cluster.parallel(
+        [
+            _nothing if parent and not options.get("apparmor") else cluster.version,
+            partial(cluster.get, "Namespace", "kube-system") if options.get("profile") == "spyderbat" else _nothing,
+            partial(cluster.get, "Secret", watched, namespace) if watched else _nothing,
+            *[partial(cluster.list, kind, namespace if KINDS[kind].namespaced else None, labelSelector=selector) for kind in kinds],
+        ]
+    )
+    if version and version < OLDEST_KUBERNETES:
+        raise Failure(f"the API server is Kubernetes {version[0]}.{version[1]}", "use Kubernetes 1.25 or newer")
+    members = [item for items, _version in lists for item in items] + [obj for obj in maps if applyset.is_member(obj, identifier)]
+    return {
+        "namespace": home,
+        "parent": parent,
+        "members": members,
+        "objects": {identity(obj): obj for obj in [*members, home, parent] if obj},
+        "nodes": nodes,
+        "pods": pods,
+        "kubernetes": version,
+        "groups": groups,
+        "cluster_uid": (system or {}).get("metadata", {}).get("uid"),
+        "secret": secret,
+    }
+
+
+def strangers(cluster: Cluster, desired: list[dict], seen: dict) -> dict[tuple, dict]:
+    """Objects that bear a wanted name without being in our set, by identity."""
+    missing = [obj for obj in desired if identity(obj) not in seen["objects"] and (seen["namespace"] or not identity(obj)[1]) and obj["kind"] != "Namespace"]
+    found = cluster.parallel([partial(cluster.get, obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in missing])
+    return {identity(obj): obj for obj in found if obj}
+
+
+def _needs_groups(options):
+    return options.get("platform") == "auto" or (options.get("metrics") or {}).get("scrape") == "auto"
+
+
+def _nothing():
+    return None

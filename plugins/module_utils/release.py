@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a plan gets to the nodes: all at once or a few nodes first, awaited, and back where it fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind, replaceable
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready
+from ansible_collections.nanoagent.k8s.plugins.module_utils.progress import Progress
+from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout, judge, selectors
+
+_LOG_LINES = 3
+_PROOF_SECONDS, _PROOF_PARALLEL = 10, 32
+
+
+def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, say: Callable[[str], None]) -> dict:
+    """Takes a plan's steps and waits for the nodes; what the module's result says of them.
+
+    steps: of plan.plan; the last one with an object is the DaemonSet's. seen: of live.read. Failure where the rollout
+    fails; what is then in the cluster, the message says.
+    """
+    force = options["force_conflicts"]
+    step = next(step for step in steps if step["desired"] and step["desired"]["kind"] == "DaemonSet")
+    if options["canary"] and canary.changes_pods(step):
+        _try_on_a_few(cluster, options, steps, step, seen, say)
+    apply.write(cluster, steps, seen["parent"], force)
+    if not options["wait"]:
+        apply.finish(cluster, steps, seen["parent"], True, force)
+        return {}
+    behind = left_behind(steps, seen["parent"])
+    # Where nothing was written, what was read says already whether all is well.
+    rows = [] if changes(steps) or behind else _rows_if_done(cluster, step["desired"], seen)
+    if not rows:
+        outcome, rows = _await(cluster, options, say, "rollout")
+        if outcome != "done":
+            _give_up(cluster, options, steps, step, seen, outcome, rows, say, "the rollout")
+    stay = _remove_left_behind(cluster, options["namespace"], behind, rows) if behind else []
+    apply.finish(cluster, steps, seen["parent"], bool(stay), force)
+    return _facts(rows)
+
+
+def _facts(rows):
+    return {"summary": summary(rows), "table": report.table(rows)}
+
+
+def _await(cluster, options, say, what, nodes=None):
+    title = f"{what} of DaemonSet {options['namespace']}/{options['name']}"
+    return await_rollout(cluster, options["namespace"], options["name"], options["wait_timeout"], FIELD_MANAGER, Progress(say, title), nodes)
+
+
+def _rows_if_done(cluster, wanted, seen):
+    """The verdicts, where the rollout has ended well; empty otherwise."""
+    daemon_set = seen["objects"][identity(wanted)]
+    rows = verdicts(daemon_set, seen["nodes"], seen["pods"], _revision(cluster, daemon_set, seen["pods"]), [])
+    on_delete = (daemon_set["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
+    return rows if judge(daemon_set, rows, old_is_fine=on_delete) == "done" else []
+
+
+def _revision(cluster, daemon_set, pods):
+    """The newest revision's hash; not asked for where the controller says that all pods have it and they agree."""
+    status = daemon_set.get("status") or {}
+    hashes = {(pod["metadata"].get("labels") or {}).get("controller-revision-hash") for pod in pods}
+    current = status.get("observedGeneration") == daemon_set["metadata"].get("generation")
+    if current and len(hashes) == 1 and status.get("updatedNumberScheduled") == status.get("desiredNumberScheduled") == len(pods):
+        return hashes.pop()
+    namespace, name = daemon_set["metadata"]["namespace"], daemon_set["metadata"]["name"]
+    revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(name)["ControllerRevision"])
+    return newest_revision(revisions, daemon_set)
+
+
+def _try_on_a_few(cluster, options, steps, step, seen, say):
+    """Brings the new pod template to the canary's nodes only; returns when they are well, Failure where they are not."""
+    wanted, live = step["desired"], step["live"]
+    rows = verdicts(wanted, seen["nodes"], [], "", [])
+    chosen = canary.choose(options["canary"], rows, seen["nodes"])
+    say(f"canary of DaemonSet {options['namespace']}/{options['name']}: {', '.join(chosen[:10])}{', ...' if len(chosen) > 10 else ''} first")
+    trial = {**step, "desired": canary.trial(wanted, chosen, live is not None)}
+    trial_steps = [trial if each is step else each for each in steps if each["action"] != "delete"]
+    apply.write(cluster, trial_steps, seen["parent"], options["force_conflicts"])
+    if live is not None:
+        _replace_pods(cluster, seen["pods"], chosen)
+    outcome, rows = _await(cluster, options, say, "canary", set(chosen))
+    if outcome == "done" and options["canary"]["pause"]:
+        time.sleep(options["canary"]["pause"])
+        outcome, rows = _await(cluster, options, say, "canary", set(chosen))
+    if outcome == "done" and options["canary"]["verify"]:
+        unproven = _unproven(cluster, options["namespace"], wanted, rows)
+        outcome = f"no proof from {'; '.join(unproven[:3])}" if unproven else "done"
+    if outcome != "done":
+        _give_up(cluster, options, trial_steps, trial, seen, outcome, rows, say, f"the canary on {len(chosen)} node{'s' if len(chosen) > 1 else ''}")
+
+
+def _replace_pods(cluster, pods, nodes):
+    old = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") in nodes and not pod["metadata"].get("deletionTimestamp")]
+    cluster.parallel([partial(cluster.delete, pod) for pod in old])
+
+
+def _unproven(cluster, namespace, daemon_set, rows):
+    """`node: reason` for each node whose collector does not answer; empty for agents that are not our collector."""
+    if agent_container(daemon_set) != "collector":
+        return []
+    proofs = prove_all(cluster, namespace, rows, _PROOF_SECONDS, _PROOF_PARALLEL)
+    return [f"{node}: {proof['reason']}" for node, proof in sorted(proofs.items()) if not proof["proven"]]
+
+
+def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
+    """Goes back where there is something good to go back to, then raises the Failure."""
+    name, namespace = options["name"], options["namespace"]
+    facts = _facts(rows)
+    found = causes(rows)
+    if outcome in ("stuck", "failing"):
+        how = "cannot succeed"
+    elif outcome == "timeout":
+        how = f"did not succeed within {options['wait_timeout']} s"
+    else:
+        how, found = "failed", [outcome, *found]
+    log = _last_log(cluster, namespace, agent_container(step["desired"]), rows)
+    text = f"{what} of DaemonSet {namespace}/{name} {how} ({report.headline(facts['summary'])}): {' | '.join(found[:4]) or 'no cause is known'}{log}"
+    facts.update(causes=found, changed=True)
+    if not (options["rollback"] and step["action"] == "patch" and any(is_ready(pod) for pod in seen["pods"])):
+        after = "mend the cause and run again; what is applied stays and a rerun goes on from there"
+        raise Failure(text, after, **facts, rolled_back=False, requests=dict(cluster.requests))
+    say(f"{text}; going back to the previous revision")
+    apply.undo(cluster, steps)
+    back, rows = _await(cluster, options, say, "way back")
+    facts.update(_facts(rows), rolled_back=back == "done", requests=dict(cluster.requests))
+    if back == "done":
+        text += f"; the previous revision is back and verified ({report.headline(facts['summary'])})"
+        raise Failure(text, "mend the cause and run again", **facts)
+    text += f"; going back to the previous revision did not help either ({report.headline(facts['summary'])}): {' | '.join(causes(rows)[:2])}"
+    raise Failure(text, "mend the cause and run again", **facts)
+
+
+def _last_log(cluster, namespace, container, rows):
+    crashed = next((row for row in rows if row["reason"] in ("CrashLoopBackOff", "OOMKilled")), None)
+    if not crashed:
+        return ""
+    text = cluster.logs(namespace, crashed["pod"], container, _LOG_LINES, previous=True) or cluster.logs(namespace, crashed["pod"], container, _LOG_LINES)
+    return f" | last log of {crashed['pod']}: {' / '.join(text.splitlines())[:400]}" if text.strip() else ""
+
+
+def _remove_left_behind(cluster, namespace, labels, rows):
+    """Deletes the pods that nobody controls any more where a new one has taken over; those that have to stay."""
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    pods, _version = cluster.list("Pod", namespace, labelSelector=selector)
+    go, stay = replaceable(pods, rows)
+    cluster.parallel([partial(cluster.delete, pod) for pod in go])
+    return stay

@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import judge, nudges
+
+DAEMON_SET = {"metadata": {"generation": 2}, "spec": {}, "status": {"observedGeneration": 2}}
+
+
+def rows_of(*kinds):
+    return [
+        {"node": f"n{i}", "pod": f"p{i}", "state": state, "final": final, "eligible": state != "not eligible", "ready": state == "ready"}
+        for i, (state, final) in enumerate(kinds)
+    ]
+
+
+def test_judge():
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("node down", False), ("not eligible", False))) == "done"
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("starting", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("blocked", True), ("starting", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("blocked", True), ("rolling", False), ("ready", False))) == "stuck"
+    assert judge(DAEMON_SET, rows_of(("blocked", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("node down", False))) == "waiting"
+    stale = {**DAEMON_SET, "status": {"observedGeneration": 1}}
+    assert judge(stale, rows_of(("ready", False))) == "waiting"
+
+
+def test_enough_hopeless_nodes_end_the_wait_while_others_still_start():
+    starting = [("starting", False)] * 28
+    assert judge(DAEMON_SET, rows_of(*starting, ("blocked", True), ("blocked", True))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(*starting[:26], *[("blocked", True)] * 4)) == "failing"
+    assert judge(DAEMON_SET, rows_of(("starting", False), ("blocked", True))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("starting", False), ("blocked", True), ("blocked", True))) == "failing"
+
+
+def test_an_earlier_revision_is_well_where_pods_change_only_when_deleted():
+    old = [{**row, "ready": True} for row in rows_of(("rolling", False))]
+    assert judge(DAEMON_SET, old) == "waiting"
+    assert judge(DAEMON_SET, old, old_is_fine=True) == "done"
+    assert judge(DAEMON_SET, [{**old[0], "ready": False}], old_is_fine=True) == "waiting"
+
+
+def rolling(max_unavailable=1, **more):
+    return {**DAEMON_SET, "spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": max_unavailable, **more}}}}
+
+
+def old_and_down(old, down, missing=0):
+    rows = [{**row, "ready": True} for row in rows_of(*[("rolling", False)] * old)]
+    rows += rows_of(*[("node down", False)] * down) + rows_of(*[("starting", False)] * missing)
+    return [{**row, "node": f"n{i}", "pod": f"p{i}"} for i, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    ("daemon_set", "rows", "expected"),
+    [
+        (rolling(1), old_and_down(3, 0), []),
+        (rolling(1), old_and_down(3, 1), ["p0"]),
+        (rolling(1), old_and_down(3, 2), ["p0"]),
+        (rolling(1), old_and_down(3, 1, missing=1), []),
+        (rolling(3), old_and_down(4, 1), []),
+        (rolling(3), old_and_down(4, 3), ["p0", "p1", "p2"]),
+        (rolling(3), old_and_down(4, 2, missing=1), ["p0", "p1"]),
+        (rolling("10%"), old_and_down(8, 2), ["p0"]),
+        (rolling("50%"), old_and_down(8, 2), []),
+        (rolling(0, maxSurge=1), old_and_down(3, 1), []),
+        ({**DAEMON_SET, "spec": {"updateStrategy": {"type": "OnDelete"}}}, old_and_down(3, 1), []),
+    ],
+)
+def test_nodes_that_are_down_do_not_use_up_the_budget(daemon_set, rows, expected):
+    assert nudges(daemon_set, rows) == expected
