@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removing the agent: read what is ours, plan, delete, wait."""
+"""Removing the agent: read what is ours, plan, delete, wait, and tell what is left and why."""
 
 from __future__ import annotations
 
@@ -9,86 +9,259 @@ import time
 from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
-from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS
+from ansible_collections.nanoagent.k8s.plugins.module_utils.leftovers import (
+    KINDS_THAT_MATTER,
+    foreign_objects,
+    is_orphan,
+    is_owed,
+    is_own_pod,
+    leftover,
+    made_again,
+    only_pods_hold,
+    own_selectors,
+    summary_of,
+    waiting_namespace,
+)
+from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import describe, diff, plan
 
+_WORKLOADS = ("DaemonSet", "Deployment")
+# Seconds between two looks at what is left; more where a look itself takes longer.
 _POLL = 0.3
+# How old, in seconds, what is known of the nodes may be.
+_NODES_AGE = 5.0
+_SHOWN = 5
 
 
 def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -> dict:
-    """Removes exactly what carries the set's label, and the namespace where we made it; the module's result."""
-    name, namespace = options["name"], options["namespace"]
-    identifier = applyset.set_id(name, namespace)
-    parent, home, *lists = cluster.parallel(
-        [partial(cluster.get, "ConfigMap", name, namespace), partial(cluster.get, "Namespace", namespace), *_member_lists(cluster, namespace, identifier)]
-    )
-    members = [item for items, _version in lists for item in items]
-    if parent and parent["metadata"].get("labels", {}).get("applyset.kubernetes.io/id") == identifier:
-        members.append({**parent, "kind": "ConfigMap", "apiVersion": "v1"})
-    ours = applyset.is_member(home, identifier)
-    foreign = _foreign_pods(cluster, namespace, name) if ours else []
-    steps = plan([], {}, members, FIELD_MANAGER)
-    kept = []
-    if ours and not foreign:
-        steps.append({"action": "delete", "fields": [], "desired": None, "live": home})
-    elif ours:
-        kept.append(f"Namespace {namespace}: it holds pods that are not ours ({', '.join(foreign[:3])})")
+    """Removes exactly what carries the set's label, and the namespace where we made it; the module's result.
+
+    {"changed", "actions", "kept": [line], "owed": [{"object", "node", "reason"}], "requests"}. kept: what stays on purpose.
+    owed: what only the kubelet of a node that is down can end; it does not make the uninstall fail. Failure with
+    "leftovers", shaped like owed, where anything else is left after options["wait_timeout"] seconds.
+    """
+    seen = _read(cluster, options)
+    kept = _kept(seen, options["namespace"])
+    steps = _steps(seen, kept)
     result = {"changed": bool(steps), "actions": [describe(step) for step in steps], "kept": kept}
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
-    if steps and not check_mode:
-        _delete(cluster, steps, options)
+    ending = _Ending(cluster, options, seen, takes_namespace=_takes_namespace(seen, kept))
+    if not check_mode:
+        _delete(cluster, steps, ending, options, result)
+    result["owed"] = ending.owed()
     result["requests"] = dict(cluster.requests)
     return result
 
 
-def _member_lists(cluster, namespace, identifier):
+def _read(cluster, options):
+    """{"home", "parent", "members", "ours", "found", "refused", "pods", "selectors", "identifier"} of one installation.
+
+    found: every object that matters in a namespace of ours; refused: the kinds that this user may not list there.
+    """
+    name, namespace = options["name"], options["namespace"]
+    identifier = applyset.set_id(name, namespace)
+    parent, home = cluster.parallel([partial(cluster.get, "ConfigMap", name, namespace), partial(cluster.get, "Namespace", namespace)])
+    if not applyset.is_parent(parent, identifier):
+        parent = None
+    # All kinds, whatever the parent lists: it may be gone or edited.
+    members = _members(cluster, [kind for kind in INSTALL_ORDER if kind != "Namespace"], namespace, identifier)
+    selectors = own_selectors(name, members, left_behind([], parent))
+    ours = applyset.is_member(home, identifier)
+    found, refused = _contents(cluster, namespace) if ours else ([], [])
+    pods = [obj for obj in found if obj["kind"] == "Pod"] if ours and "Pod" not in refused else _pods(cluster, namespace, selectors)
+    return {
+        "home": home,
+        "parent": parent,
+        "members": members,
+        "ours": ours,
+        "found": found,
+        "refused": refused,
+        "pods": pods,
+        "selectors": selectors,
+        "identifier": identifier,
+    }
+
+
+def _members(cluster, kinds, namespace, identifier):
     selector = f"{applyset.MEMBER_LABEL}={identifier}"
-    return [partial(cluster.list, kind.kind, namespace if kind.namespaced else None, labelSelector=selector) for kind in applyset.MEMBER_KINDS]
+    lists = cluster.parallel([partial(_list_if_served, cluster, kind, namespace if KINDS[kind].namespaced else None, selector) for kind in kinds])
+    return [item for items in lists for item in items]
 
 
-def _foreign_pods(cluster, namespace, name):
-    own = daemon_set_labels(name)
-    pods, _version = cluster.list("Pod", namespace)
-    return [pod["metadata"]["name"] for pod in pods if any((pod["metadata"].get("labels") or {}).get(key) != value for key, value in own.items())]
+def _list_if_served(cluster, kind, namespace, selector):
+    """The objects; none where the API does not serve the kind, or no longer."""
+    try:
+        return cluster.list(kind, namespace, labelSelector=selector)[0]
+    except ApiFailure as failure:
+        if failure.status == 404:
+            return []
+        raise
 
 
-def _delete(cluster, steps, options):
+def _contents(cluster, namespace):
+    """(objects that matter in the namespace, kinds that this user may not list there)."""
+
+    def look(kind):
+        try:
+            return cluster.list(kind, namespace)[0]
+        except ApiFailure as failure:
+            if failure.status == 404:
+                return []
+            if failure.status == 403:
+                return None
+            raise
+
+    lists = cluster.parallel([partial(look, kind) for kind in KINDS_THAT_MATTER])
+    refused = [kind for kind, items in zip(KINDS_THAT_MATTER, lists) if items is None]
+    return [item for items in lists for item in items or []], refused
+
+
+def _pods(cluster, namespace, selectors):
+    texts = [",".join(f"{key}={value}" for key, value in sorted(selector.items())) for selector in selectors]
+    lists = cluster.parallel([partial(cluster.list, "Pod", namespace, labelSelector=text) for text in texts])
+    return list({pod["metadata"]["uid"]: pod for items, _version in lists for pod in items}.values())
+
+
+def _kept(seen, namespace):
+    if seen["home"] is None or seen["home"]["metadata"].get("deletionTimestamp"):
+        return []
+    if not seen["ours"]:
+        return [f"Namespace {namespace}: this collection did not make it"]
+    own = [*seen["members"], *([seen["parent"]] if seen["parent"] else [])]
+    foreign = foreign_objects(seen["found"], own, seen["selectors"])
+    if foreign:
+        return [f"Namespace {namespace}: it holds what is not ours: {summary_of(foreign)}"]
+    if seen["refused"]:
+        resources = ", ".join(KINDS[kind].resource for kind in seen["refused"])
+        return [f"Namespace {namespace}: this user may not list {resources} there, so what else it holds is not known"]
+    return []
+
+
+def _takes_namespace(seen, kept):
+    """Whether the namespace is ours and goes, or is on its way already."""
+    return seen["ours"] and not kept
+
+
+def _steps(seen, kept):
+    """What is to be deleted, workloads first, the set's parent and the namespace last; what is ending already is left alone."""
+    orphans = [pod for pod in seen["pods"] if is_orphan(pod, seen["selectors"])]
+    last = [obj for obj in (seen["parent"], seen["home"] if _takes_namespace(seen, kept) else None) if obj]
+    steps = plan([], {}, seen["members"], FIELD_MANAGER)
+    steps += [{"action": "delete", "fields": [], "desired": None, "live": obj} for obj in [*orphans, *last]]
+    steps.sort(key=lambda step: step["live"]["kind"] not in _WORKLOADS)
+    return [step for step in steps if not step["live"]["metadata"].get("deletionTimestamp")]
+
+
+def _delete(cluster, steps, ending, options, result):
+    if not steps and not ending.anything_left():
+        return
     deadline = time.monotonic() + options["wait_timeout"]
-    namespaces = [step["live"] for step in steps if step["live"]["kind"] == "Namespace"]
-    others = [step["live"] for step in steps if step["live"]["kind"] != "Namespace"]
-    workloads = [obj for obj in others if obj["kind"] == "DaemonSet"]
-    for obj in workloads:
-        cluster.delete(obj, "Foreground")
+    objects = [step["live"] for step in steps]
+    workloads = [obj for obj in objects if obj["kind"] in (*_WORKLOADS, "Pod")]
+    last = [obj for obj in objects if obj["kind"] == "Namespace" or applyset.is_parent(obj, ending.identifier)]
+    # Not in the foreground: a DaemonSet would stay as long as one pod on a node that is down.
+    cluster.parallel([partial(cluster.delete, obj) for obj in workloads])
     if options["wait"]:
-        _await_gone(cluster, workloads, deadline, options)
-    cluster.parallel([partial(cluster.delete, obj) for obj in others if obj["kind"] != "DaemonSet"])
-    for obj in namespaces:
+        # Also where pods are left after that: the rest goes, and the pods are told at the end.
+        ending.wait(deadline, only_pods=True)
+    cluster.parallel([partial(cluster.delete, obj) for obj in objects if obj not in workloads and obj not in last])
+    for obj in last:
         cluster.delete(obj)
     if options["wait"]:
-        _await_gone(cluster, others + namespaces, deadline, options)
-
-
-def _await_gone(cluster, objects, deadline, options):
-    left = list(objects)
-    while left:
-        found = cluster.parallel([partial(cluster.get, obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in left])
-        left = [obj for obj, now in zip(left, found) if now and now["metadata"]["uid"] == obj["metadata"]["uid"]]
-        if left and time.monotonic() > deadline:
+        leftovers = ending.wait(deadline)
+        if leftovers:
+            shown = "; ".join(f"{row['object']}{' on ' + row['node'] if row['node'] else ''}: {row['reason']}" for row in leftovers[:_SHOWN])
+            more = f" and {len(leftovers) - _SHOWN} more" if len(leftovers) > _SHOWN else ""
             raise Failure(
-                f"still there after {options['wait_timeout']} s: {', '.join(title(obj) for obj in left)}{_stuck_pods(cluster, options)}",
-                "look at the finalizers of these objects and at the nodes of these pods, then run again",
-                changed=True,
+                f"still there after {options['wait_timeout']} s: {shown}{more}",
+                "mend what is named and run again: it goes on from there",
+                **result,
+                leftovers=leftovers,
+                owed=ending.owed(),
+                requests=dict(cluster.requests),
             )
-        if left:
-            time.sleep(_POLL)
 
 
-def _stuck_pods(cluster, options):
-    labels = ",".join(f"{key}={value}" for key, value in sorted(daemon_set_labels(options["name"]).items()))
-    pods, _version = cluster.list("Pod", options["namespace"], labelSelector=labels)
-    nodes = sorted({(pod.get("spec") or {}).get("nodeName") or "no node" for pod in pods})
-    return f"; pods are left on {', '.join(nodes[:5])}" if nodes else ""
+class _Ending:
+    """What is still there of an installation that is being removed.
+
+    identifier: the set's.
+    """
+
+    def __init__(self, cluster: Cluster, options: dict, seen: dict, takes_namespace: bool):
+        self.identifier = seen["identifier"]
+        self._cluster, self._namespace = cluster, options["namespace"]
+        self._selectors, self._has_parent = seen["selectors"], bool(seen["parent"])
+        self._all_pods = takes_namespace and "Pod" not in seen["refused"]
+        self._kinds = sorted({member["kind"] for member in seen["members"]})
+        self._parent_name = options["name"]
+        self._uids = {obj["metadata"]["uid"] for obj in [*seen["members"], seen["parent"], seen["home"]] if obj}
+        self._pods = seen["pods"] if self._all_pods else [pod for pod in seen["pods"] if is_own_pod(pod, self._selectors)]
+        self._home = seen["home"] if takes_namespace else None
+        self._objects = list(seen["members"])
+        self._nodes: dict[str, dict] = {}
+        self._nodes_read = None
+
+    def owed(self) -> list[dict]:
+        """The pods that only the kubelet of a node that is down can end, and the namespace that waits for them."""
+        nodes = self._known_nodes()
+        owed = [leftover(pod, nodes, self._uids) for pod in sorted(self._pods, key=lambda pod: pod["metadata"]["name"]) if is_owed(pod, nodes)]
+        return [*owed, waiting_namespace(self._home)] if owed and self._home else owed
+
+    def anything_left(self) -> bool:
+        """Whether anything of it was there when it was last looked at."""
+        return bool(self._pods or self._objects or self._home)
+
+    def wait(self, deadline: float, only_pods: bool = False) -> list[dict]:
+        """Waits until all is gone but what is owed; what else is left, shaped like owed().
+
+        Ends at the deadline, and where somebody makes again what is removed. only_pods: what is no pod may still be there.
+        """
+        kinds = every = [kind for kind in self._kinds if kind in _WORKLOADS or not only_pods]
+        while True:
+            began = time.monotonic()
+            self._look(kinds)
+            left = self._left(only_pods)
+            if not left and kinds != every:
+                self._look(every)
+                left = self._left(only_pods)
+            now = time.monotonic()
+            hopeless = any(made_again(obj, self._uids) for obj in self._objects)
+            if not left or hopeless or now > deadline:
+                return [leftover(obj, self._known_nodes(), self._uids) for obj in left]
+            kinds = sorted({obj["kind"] for obj in self._objects})
+            time.sleep(min(max(_POLL, 2 * (now - began)), max(_POLL, deadline - now)))
+
+    def _look(self, kinds):
+        self._pods = self._cluster.list("Pod", self._namespace)[0] if self._all_pods else _pods(self._cluster, self._namespace, self._selectors)
+        self._objects = _members(self._cluster, kinds, self._namespace, self.identifier)
+        if self._has_parent:
+            parent = self._cluster.get("ConfigMap", self._parent_name, self._namespace)
+            self._objects += [{**parent, "kind": "ConfigMap"}] if applyset.is_parent(parent, self.identifier) else []
+        if self._home:
+            home = self._cluster.get("Namespace", self._namespace)
+            self._home = home if home and home["metadata"]["uid"] in self._uids else None
+
+    def _left(self, only_pods):
+        nodes = self._known_nodes()
+        left = [pod for pod in self._pods if not is_owed(pod, nodes)]
+        if only_pods:
+            return left
+        left += self._objects
+        if self._home and (left or not self._pods or not only_pods_hold(self._home)):
+            left.append(self._home)
+        return left
+
+    def _known_nodes(self):
+        """name -> node_facts; not asked for where no pod is left."""
+        if self._pods and (self._nodes_read is None or time.monotonic() - self._nodes_read > _NODES_AGE):
+            nodes, _version = self._cluster.list("Node")
+            self._nodes = {node["metadata"]["name"]: node_facts(node) for node in nodes}
+            self._nodes_read = time.monotonic()
+        return self._nodes

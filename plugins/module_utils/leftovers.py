@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an uninstall must not take, what it cannot take yet, and why. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
+
+# What runs, holds data or gives an address: a namespace of ours in which somebody has one of these is kept.
+KINDS_THAT_MATTER = ("Pod", "PersistentVolumeClaim", "Secret", "ConfigMap", "Service", "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
+# What controllers put into every namespace.
+_AUTOMATIC_CONFIG_MAPS = ("kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert")
+_AUTOMATIC_SECRETS = ("kubernetes.io/service-account-token", "kubernetes.io/dockercfg")
+_SHOWN = 3
+
+
+def own_selectors(name: str, members: list[dict], left_behind: dict | None = None) -> list[dict]:
+    """The labels by which pods are found: those of the DaemonSet `name` of ours, and of every workload among `members`.
+
+    left_behind: the labels of pods that an earlier DaemonSet left.
+    """
+    found = [labels for labels in (daemon_set_labels(name), left_behind) if labels]
+    for member in members:
+        labels = ((member.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        if labels and labels not in found and member["kind"] in ("DaemonSet", "Deployment"):
+            found.append(labels)
+    return found
+
+
+def is_own_pod(pod: dict, selectors: list[dict]) -> bool:
+    """Whether the pod carries all labels of one of the selectors."""
+    labels = pod["metadata"].get("labels") or {}
+    return any(all(labels.get(key) == value for key, value in selector.items()) for selector in selectors)
+
+
+def is_orphan(pod: dict, selectors: list[dict]) -> bool:
+    """Whether the pod is ours and no controller would end it."""
+    return is_own_pod(pod, selectors) and not any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or [])
+
+
+def foreign_objects(found: list[dict], members: list[dict], selectors: list[dict]) -> list[dict]:
+    """Those of `found`, objects in our namespace, that are somebody else's and would be lost with it.
+
+    members: the live objects of our set, its parent and workloads among them. What is ending anyway is left out.
+    """
+    uids = {member["metadata"]["uid"] for member in members}
+    return [obj for obj in found if not obj["metadata"].get("deletionTimestamp") and not _is_own(obj, uids, selectors) and not _is_automatic(obj)]
+
+
+def summary_of(objects: list[dict]) -> str:
+    """`Pod a/b, Secret a/c and 4 more`."""
+    shown = ", ".join(title(obj) for obj in objects[:_SHOWN])
+    return shown + (f" and {len(objects) - _SHOWN} more" if len(objects) > _SHOWN else "")
+
+
+def is_owed(pod: dict, nodes: dict[str, dict]) -> bool:
+    """Whether only the kubelet of a node that is down can end this pod. nodes: name -> node_facts."""
+    node = nodes.get((pod.get("spec") or {}).get("nodeName") or "")
+    return bool(node and not node["up"] and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"))
+
+
+def leftover(obj: dict, nodes: dict[str, dict], uids: set[str]) -> dict:
+    """{"object", "node", "reason"}: an object that is still there, on which node, and what holds it.
+
+    nodes: name -> node_facts. uids: those of the objects that were to go.
+    """
+    node = (obj.get("spec") or {}).get("nodeName") or "" if obj["kind"] == "Pod" else ""
+    return {"object": title(obj), "node": node, "reason": _reason(obj, nodes.get(node), node, uids)}
+
+
+def made_again(obj: dict, uids: set[str]) -> bool:
+    """Whether this is another object than the one that was to go; a controller's pods are none that somebody makes."""
+    return obj["kind"] != "Pod" and obj["metadata"]["uid"] not in uids
+
+
+def waiting_namespace(home: dict) -> dict:
+    """The entry of a namespace that only waits for pods on nodes that are down."""
+    return {"object": title(home), "node": "", "reason": "it ends when the pods that are owed are gone"}
+
+
+def only_pods_hold(home: dict) -> bool:
+    """Whether the namespace controller has looked into an ending namespace and found pods there and nothing else.
+
+    The condition types are those of NamespaceConditionType in the API; the formats of their messages are those of
+    pkg/controller/namespace/deletion in Kubernetes, which counts pods that should have ended by now as a failure.
+    """
+    told = {c.get("type"): c.get("message") or "" for c in (home.get("status") or {}).get("conditions") or [] if c.get("status") == "True"}
+    remaining = re.findall(r"(\S+?)\.\S* has \d+ resource instances", told.pop("NamespaceContentRemaining", ""))
+    failure = told.pop("NamespaceDeletionContentFailure", "")
+    unexpected = re.findall(r"Resource=(\w+)", failure)
+    count = re.search(r"(\d+) remaining", failure)
+    return not told and {*remaining, *unexpected} == {"pods"} and (not failure or (count is not None and int(count[1]) == len(unexpected)))
+
+
+def _is_own(obj, uids, selectors):
+    owners = {reference.get("uid") for reference in obj["metadata"].get("ownerReferences") or []}
+    return obj["metadata"]["uid"] in uids or bool(owners & uids) or (obj["kind"] == "Pod" and is_own_pod(obj, selectors))
+
+
+def _is_automatic(obj):
+    if obj["kind"] == "ConfigMap":
+        return obj["metadata"]["name"] in _AUTOMATIC_CONFIG_MAPS
+    return obj["kind"] == "Secret" and obj.get("type") in _AUTOMATIC_SECRETS
+
+
+def _reason(obj, node, node_name, uids):
+    metadata = obj["metadata"]
+    finalizers = list(metadata.get("finalizers") or [])
+    if made_again(obj, uids):
+        return f"made again by {_last_manager(obj)} while it was being removed"
+    if obj["kind"] == "Pod" and node and not node["up"]:
+        return f"node {node_name} is down ({node['why_down']}): its kubelet ends the pod when it comes back; if the machine is gone for good, delete the Node"
+    if finalizers:
+        return f"held by the finalizer{'s' if len(finalizers) > 1 else ''} {', '.join(finalizers)}"
+    if obj["kind"] == "Namespace":
+        told = [c.get("message") or c.get("type") for c in (obj.get("status") or {}).get("conditions") or [] if c.get("status") == "True"]
+        return " ".join("; ".join(told).split()) or "still ending"
+    if obj["kind"] == "Pod" and node_name and not node:
+        return f"node {node_name} does not exist: the control plane removes the pod by itself within minutes"
+    ends = metadata.get("deletionTimestamp")
+    return f"still ending; its time was up at {ends}" if ends else "not asked to end yet"
+
+
+def _last_manager(obj):
+    entries = [entry for entry in obj["metadata"].get("managedFields") or [] if not entry.get("subresource")]
+    return max(entries, key=lambda entry: entry.get("time") or "")["manager"] if entries else "somebody"
