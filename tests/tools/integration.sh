@@ -24,7 +24,7 @@ if [ -n "${KUBECONFIG:-}" ] && [ -n "${REGISTRY:-}" ]; then
     # Whoever brings a cluster wants none of ours started.
     selection=(-m "not own_cluster")
 fi
-# A file stays on one worker: its tests share what is dear to set up, or compare the machine before and after.
-pytest -q -n 2 --dist loadfile "${selection[@]}" tests/integration
+# A file stays on one worker: its tests share what is dear to set up. So do all tests with clusters of their own (see conftest.py).
+pytest -q -n 2 --dist loadgroup "${selection[@]}" tests/integration
 echo "The molecule scenario"
 (cd extensions && molecule test)
