@@ -45,6 +45,7 @@ FIELD_MANAGER = "nanoagent.k8s"
 PAGE = 500
 PARALLEL = 6
 _READS = ("GET", "HEAD")
+_MERGE_PATCH = "application/merge-patch+json"
 # A server that has answered before is waited for longer than one that perhaps was never there.
 _PATIENCE_AT_FIRST = 2.0
 
@@ -114,12 +115,15 @@ class Cluster:
     def list(self, kind: str, namespace: str | None = None, **selectors: str) -> tuple[list[dict], str]:
         """(items, resourceVersion), page by page; starts again where the pages expire (410).
 
-        selectors: labelSelector and fieldSelector. A namespace that does not exist holds nothing.
+        selectors: labelSelector and fieldSelector. A namespace that does not exist holds nothing, a kind that the server
+        does not serve has no objects.
         """
         for attempt in range(3):
             try:
                 return self._list_pages(kind, namespace, selectors)
             except ApiFailure as failure:
+                if failure.status == 404:
+                    return [], ""
                 if failure.status != 410 or attempt == 2:
                     raise
         raise AssertionError("unreachable")
@@ -169,7 +173,7 @@ class Cluster:
         metadata = obj["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
         path = kind.path(metadata.get("namespace"), metadata["name"])
-        return self._json("PATCH", path, "patch", title(obj), query, body=change, content_type="application/merge-patch+json")
+        return self._json("PATCH", path, "patch", title(obj), query, body=change, content_type=_MERGE_PATCH)
 
     def delete(self, obj: dict, propagation: str = "Background") -> bool:
         """Deletes exactly this object (by uid); False where it was gone already."""
@@ -303,7 +307,8 @@ class Cluster:
                         self._answered = True
                         return answer
                     failure = explain(status, content, verb, target, self.server)
-                    final = bool(failure.conflicts)
+                    # A merge patch may name the version that it was made for: the same one is refused again.
+                    final = bool(failure.conflicts) or (status == 409 and content_type == _MERGE_PATCH)
                     self._answered = True
                 except ValueError as error:
                     # From a server that has made sense before, it is an answer that was cut short on its way.
