@@ -22,6 +22,7 @@ CONDITION_TAINTS = {
     "network-unavailable": "NoSchedule",
 }
 EFFECTS = ("NoSchedule", "NoSchedule", "NoExecute", "PreferNoSchedule")
+WISHES = ("run", "stay", "go")
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
 ODD_KEYS = ("", "a/b/c", "/pool", "Example.com/zone", "-pool", "pool-", "pool\n", "p" * 63, "p" * 64, "a." * 126 + "a/pool", "a." * 127 + "a/pool", "p\u00f6l")
@@ -62,7 +63,7 @@ def case(seed: int, number: int) -> dict:
     """The case of that number: {"daemon_set", "node"}. The same seed and number give the same case, whatever else is drawn."""
     rng = random.Random(f"{seed}/{number}")
     drawn = Draw(rng, oddity=0.04)
-    wish = rng.choice(("run", "stay", "go"))
+    wish = rng.choice(WISHES)
     node = drawn.node(f"node-{rng.randrange(3)}")
     whole = {"daemon_set": drawn.daemon_set(node, wish), "node": node}
     if rng.random() < 0.1:
