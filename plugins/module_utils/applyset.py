@@ -9,6 +9,7 @@ import base64
 import hashlib
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, OPTIONAL_KINDS, kind_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import remember
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 MEMBER_LABEL = "applyset.kubernetes.io/part-of"
@@ -24,18 +25,26 @@ def set_id(name: str, namespace: str) -> str:
 
 
 def parent(name: str, namespace: str, members: list[dict], labels: dict) -> dict:
-    """The ConfigMap that stands for the set and lists the kinds of its members."""
+    """The ConfigMap that stands for the set, lists the kinds of its members and remembers what they shall be."""
     group_kinds = sorted({kind_of(member).group_kind for member in members})
+    identifier = set_id(name, namespace)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "labels": {**labels, _PARENT_LABEL: set_id(name, namespace)},
+            "labels": {**labels, _PARENT_LABEL: identifier},
             "annotations": {_TOOLING: f"nanoagent.k8s/v{VERSION}", _GROUP_KINDS: ",".join(group_kinds)},
         },
+        "data": remember([enrol(member, identifier) for member in members]),
     }
+
+
+def remembering(desired: list[dict]) -> list[dict]:
+    """The desired objects with a parent that remembers the others as they are now, for whoever changes them after it was made."""
+    members = [obj for obj in desired if not id_of(obj)]
+    return [{**obj, "data": remember(members)} if id_of(obj) else obj for obj in desired]
 
 
 def enrol(member: dict, identifier: str) -> dict:

@@ -113,7 +113,8 @@ def _reason(obj, node, node_name, uids):
     if made_again(obj, uids):
         return f"made again by {_last_manager(obj)} while it was being removed"
     if obj["kind"] == "Pod" and node and not node["up"]:
-        return f"node {node_name} is down ({node['why_down']}): its kubelet ends the pod when it comes back; if the machine is gone for good, delete the Node"
+        why = node["why_down"].rstrip(".")
+        return f"node {node_name} is down ({why}): its kubelet ends the pod when it comes back; if the machine is gone for good, delete the Node"
     if finalizers:
         return f"held by the finalizer{'s' if len(finalizers) > 1 else ''} {', '.join(finalizers)}"
     if obj["kind"] == "Namespace":

@@ -125,7 +125,7 @@ def _keyed_list(desired, live, owned, path, found):
             _map(wanted, present, {**{f"f:{key}": {} for key in keys}, **subtree}, where, found)
     for element in desired:
         if id(element) not in matched:
-            found.append((f"{path}[{next(iter(element.values()), '')}]" if isinstance(element, dict) else path, True))
+            found.append((f"{path}[{element.get('name', next(iter(element.values()), ''))}]" if isinstance(element, dict) else path, True))
     order = [index for index in (_index(live, element, owned) for element in desired) if index is not None]
     if order != sorted(order):
         found.append((path, True))

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import KEY as MEMORY
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_view
 
 # Fields that the API server never changes in place: the object is deleted and made again, a workload without its pods.
@@ -77,6 +79,9 @@ def _value(obj, path):
 
 
 def _mask(obj, live=None):
+    if isinstance((obj.get("data") or {}).get(MEMORY), str):
+        # It says the same as the objects beside it.
+        return {**obj, "data": {MEMORY: "sha256:" + hashlib.sha256(obj["data"][MEMORY].encode()).hexdigest()}}
     if obj.get("kind") != "Secret" or not isinstance(obj.get("data"), dict):
         return obj
     old = (live or {}).get("data") or {}

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events, selectors
@@ -17,14 +19,28 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relev
 
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent_info: its result for its options."""
-    return verify(connect(options, run), options)
+    with closing(connect(options, run)) as cluster:
+        return verify(cluster, options)
 
 
 def verify(cluster: Cluster, options: dict) -> dict:
     """The module's result: a verdict for every node, and with options["live"] a proof for every ready one.
 
-    ok is True only where at least one node is eligible, every eligible node is ready, and with live every one is proven.
+    ok is True only where at least one node is eligible, every eligible node is ready, and with live every one is proven;
+    with options["drift"] fail also only where nothing is changed or missing of what was applied.
     """
+    result = _judge_nodes(cluster, options)
+    if options["drift"] == "ignore":
+        return {**result, "requests": dict(cluster.requests)}
+    found = find_drift(cluster, options["name"], options["namespace"])
+    if options["drift"] == "fail":
+        unknown = [f"whether anything was changed is not known: {found['drift_unknown']}"] if found["drift_unknown"] else []
+        result["causes"] += unknown + lines(found)
+        result["ok"] = result["ok"] and not unknown + lines(found)
+    return {**result, **found, "requests": dict(cluster.requests)}
+
+
+def _judge_nodes(cluster, options):
     name, namespace = options["name"], options["namespace"]
     query = selectors(name)
     daemon_set, (nodes, _v1), (pods, _v2), (revisions, _v3), (events, _v4) = cluster.parallel(
@@ -46,7 +62,6 @@ def verify(cluster: Cluster, options: dict) -> dict:
             "headline": report.headline(nothing),
             "summary": nothing,
             "causes": [f"DaemonSet {namespace}/{name} does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"],
-            "requests": dict(cluster.requests),
         }
     revision = newest_revision(revisions, daemon_set)
     rows = verdicts(daemon_set, nodes, pods, revision, relevant_events(events, daemon_set, FIELD_MANAGER))
@@ -65,7 +80,6 @@ def verify(cluster: Cluster, options: dict) -> dict:
         "headline": report.headline(counts),
         "summary": counts,
         "causes": found,
-        "requests": dict(cluster.requests),
     }
 
 

@@ -55,6 +55,14 @@ options:
       - How many nodes are proven at a time.
     type: int
     default: 32
+  drift:
+    description:
+      - What it means that somebody changed or removed what M(nanoagent.k8s.agent) applied. V(report) lists it in
+        RV(drift) and RV(missing), V(fail) makes RV(ok) false too, V(ignore) does not look.
+      - Looking needs the right to read the kinds that were applied. Where the user may not, RV(drift_unknown) says so.
+    type: str
+    choices: [report, fail, ignore]
+    default: report
 seealso:
   - module: nanoagent.k8s.agent
 """
@@ -138,6 +146,45 @@ causes:
   type: list
   elements: str
   returned: always
+drift:
+  description:
+    - Fields that M(nanoagent.k8s.agent) applied and that somebody changed since. Its next run mends them; those that another
+      manager took need O(nanoagent.k8s.agent#module:force_conflicts).
+  type: list
+  elements: dict
+  returned: O(drift) is not V(ignore)
+  contains:
+    object:
+      description: Kind, namespace and name.
+      type: str
+    field:
+      description: Path of the field.
+      type: str
+    manager:
+      description: The field manager that holds it now; empty where the field was removed, as that leaves no trace.
+      type: str
+    operation:
+      description: V(Update) or V(Apply).
+      type: str
+    at:
+      description: When that manager last changed the object, by the server's clock.
+      type: str
+  sample:
+    - object: DaemonSet nanoagent/nanoagent
+      field: spec.template.spec.containers[collector].image
+      manager: kubectl-edit
+      operation: Update
+      at: "2026-03-01T12:00:00Z"
+missing:
+  description: Objects that M(nanoagent.k8s.agent) applied and that are not there.
+  type: list
+  elements: str
+  returned: O(drift) is not V(ignore)
+  sample: [Role nanoagent/nanoagent-verifier]
+drift_unknown:
+  description: Why nothing is known of a drift; empty where it is known.
+  type: str
+  returned: O(drift) is not V(ignore)
 requests:
   description: How many requests went to the API server.
   type: dict
@@ -160,6 +207,7 @@ def argument_spec():
         "live": {"type": "bool", "default": False},
         "live_timeout": {"type": "int", "default": 10},
         "live_parallel": {"type": "int", "default": 32},
+        "drift": {"type": "str", "choices": ["report", "fail", "ignore"], "default": "report"},
     }
 
 
