@@ -12,6 +12,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 
 _RIGHT = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)")?')
 _USER = re.compile(r'User "(?P<user>[^"]*)"')
+_TITLE = re.compile(r"<title>(?P<title>[^<]*)</title>", re.IGNORECASE)
 _CONFLICT = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
 
 
@@ -67,7 +68,9 @@ def _status_object(body):
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        return body.decode("utf-8", "replace")[:300].strip(), "", []
+        text = body.decode("utf-8", "replace").strip()
+        title = _TITLE.search(text)
+        return (f"a page that is not the API server's: {title['title'].strip()}" if title else text[:300]), "", []
     causes = (document.get("details") or {}).get("causes") or []
     return str(document.get("message") or ""), str(document.get("reason") or ""), causes
 

@@ -29,6 +29,7 @@ CONFLICT = [{"reason": "FieldManagerConflict", "message": 'conflict with "kubect
         (422, status(422, "DaemonSet is invalid: spec.selector: immutable"), ["rejects DaemonSet a/b", "spec.selector"]),
         (404, status(404, ""), ["cannot apply DaemonSet a/b: not found"]),
         (500, b"<html>upstream\n error</html>", ["HTTP 500", "upstream error"]),
+        (502, b"<html>\n<head><title>502 Bad Gateway</title></head>", ["a page that is not the API server's: 502 Bad Gateway (HTTP 502)"]),
         (503, b"", ["HTTP 503", "no message"]),
     ],
 )
