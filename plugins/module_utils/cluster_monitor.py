@@ -103,6 +103,7 @@ def _deployment(options, facts, pull_secrets):
         "resources": sizing.as_resources(monitor.get("resources") or profile_spyderbat.DEFAULTS["resources"]),
         "securityContext": {"allowPrivilegeEscalation": False, "seccompProfile": {"type": "RuntimeDefault"}},
     }
+    pod_extras.check_unique("the cluster monitor's variable", "name", container["env"])
     spec = {
         "serviceAccountName": _account(options),
         "automountServiceAccountToken": True,

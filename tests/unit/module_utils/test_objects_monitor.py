@@ -88,6 +88,7 @@ def test_its_own_image_resources_and_place():
         ({"profile": "spyderbat", "monitor": {"enabled": True, "name": "A"}}, "monitor.name 'A'"),
         ({"profile": "spyderbat", "monitor": {"enabled": True, "image": "r.example/m:1"}}, "monitor.image r.example/m:1 is not pinned"),
         ({"profile": "spyderbat", "monitor": {"enabled": True, "resources": {"limits": {"cpu": "x"}}}}, "monitor.resources.limits.cpu 'x'"),
+        ({"profile": "spyderbat", "monitor": {"enabled": True}, "extra_env": [{"name": "K8SMONITOR", "value": "no"}]}, "variable K8SMONITOR is there twice"),
         ({"profile": "spyderbat", "monitor": {"enabled": True, "tolerations": [{"value": "x"}]}}, "monitor.tolerations[0] has no key"),
     ],
 )
