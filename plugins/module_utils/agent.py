@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, applyset, live
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
@@ -13,24 +14,39 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, silent
+from ansible_collections.nanoagent.k8s.plugins.module_utils.helm_release import hand_over, survey, with_live_selector
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, secret_values, silent
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, note_line
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.release import carry_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
 from ansible_collections.nanoagent.k8s.plugins.module_utils.uninstall import absent
+from ansible_collections.nanoagent.k8s.plugins.module_utils.vendor_values import load_values, map_values, merge
 
 
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent: its result for its options."""
+    notes = []
+    if options["values_file"]:
+        mapped, notes = map_values(load_values(options["values_file"]))
+        options = merge(options, mapped, run.argument_spec)
+        run.secrets.update(secret_values(run.argument_spec, options))
+    result = _work(options, run)
+    return {**result, "notes": notes + result["notes"]} if notes else result
+
+
+def _work(options, run):
     if options["state"] == "rendered":
         return rendered(options, run.check_mode, run.diff)
-    cluster = connect(options, run)
-    if options["state"] == "absent":
-        return absent(cluster, options, run.check_mode, run.diff)
-    return present(cluster, options, run.check_mode, run.diff, run.say)
+    with closing(connect(options, run)) as cluster:
+        if options["state"] == "absent":
+            return absent(cluster, options, run.check_mode, run.diff)
+        return present(cluster, options, run.check_mode, run.diff, run.say)
 
 
 def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, say: Callable[[str], None] = silent) -> dict:
@@ -43,22 +59,36 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     check_options(options)
     check_canary(options["canary"])
     seen = live.read(cluster, options)
-    options = _settle_namespace(options, seen["namespace"])
-    desired = desired_objects(options, facts_of(options, seen, seen["nodes"]))
+    platforms = choose(options["platform"], detect(seen["nodes"]))
+    options, notes = adjust(_settle_namespace(options, seen["namespace"]), platforms)
+    desired = desired_objects(options, facts_of(options, seen, seen["nodes"], platforms))
     eligible = _eligible(desired[-1], seen["nodes"])
     if options.get("limit_percent") is not None:
-        desired = desired_objects(options, facts_of(options, seen, eligible))
+        desired = desired_objects(options, facts_of(options, seen, eligible, platforms))
     seen["objects"].update(live.strangers(cluster, desired, seen))
-    steps = plan(desired, seen["objects"], seen["members"], FIELD_MANAGER)
-    result = {"changed": bool(changes(steps)), "actions": [describe(step) for step in steps]}
+    desired = [with_live_selector(obj, seen["objects"].get(identity(obj))) for obj in desired]
+    adoption = _adoption(cluster, options, desired, seen)
+    seen["objects"].update(adoption["objects"])
+    steps = plan(adoption["desired"], seen["objects"], seen["members"], FIELD_MANAGER) + adoption["steps"]
+    result = {"changed": bool(changes(steps)) or bool(adoption["patches"]), "actions": [describe(step) for step in steps]}
+    result["notes"] = [note_line(note) for note in notes] + adoption["notes"]
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
     if check_mode:
         apply.dry_run(cluster, steps, seen["namespace"] is not None, options["force_conflicts"])
     else:
+        hand_over(cluster, adoption)
         result.update(carry_out(cluster, options, steps, seen, say))
     result["requests"] = dict(cluster.requests)
     return result
+
+
+def _adoption(cluster, options, desired, seen):
+    """What taking over a Helm release means, as helm_release.adoption_plan says it."""
+    release = options["adopt_helm_release"]
+    if not release:
+        return {"desired": desired, "objects": {}, "patches": [], "steps": [], "notes": []}
+    return survey(cluster, release, options["namespace"], desired, seen["objects"], options["force_conflicts"])
 
 
 def _settle_namespace(options, home):

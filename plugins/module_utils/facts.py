@@ -13,14 +13,18 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
 
 
-def facts_of(options: dict, seen: dict, nodes: list[dict]) -> dict:
-    """The facts that objects.desired_objects takes, from what live.read has read; nodes: those that get an agent."""
+def facts_of(options: dict, seen: dict, nodes: list[dict], platforms: list[dict]) -> dict:
+    """The facts that objects.desired_objects takes.
+
+    seen: what live.read has read. nodes: those that get an agent. platforms: of platforms.choose.
+    """
     return {
         "kubernetes": seen["kubernetes"],
         "smallest_node": smallest_node(nodes) if options.get("limit_percent") is not None else None,
         "served": _served(seen["groups"]),
         "cluster_uid": seen["cluster_uid"],
         "secret_hashes": _secret_hashes(options, seen),
+        "platforms": platforms,
     }
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
@@ -19,7 +20,8 @@ class Run(NamedTuple):
     """One run of a job.
 
     check_mode, diff: as the user asked. temp_dir: a folder that is removed after the run. secrets: values that are
-    hidden in the result; a job adds what it learns. say: takes one line of progress.
+    hidden in the result; a job adds what it learns. say: takes one line of progress. argument_spec: the module's, for
+    options that come from elsewhere.
     """
 
     check_mode: bool = False
@@ -27,6 +29,7 @@ class Run(NamedTuple):
     temp_dir: str | None = None
     secrets: set[str] = set()
     say: Callable[[str], None] = silent
+    argument_spec: dict = MappingProxyType({})
 
 
 def finish(module, work: Callable[[dict, Run], dict]) -> None:
@@ -34,7 +37,7 @@ def finish(module, work: Callable[[dict, Run], dict]) -> None:
 
     module: the AnsibleModule. work: takes the module's options and the Run, gives the result.
     """
-    run = Run(module.check_mode, module._diff, module.tmpdir, module.no_log_values)
+    run = Run(module.check_mode, module._diff, module.tmpdir, module.no_log_values, argument_spec=module.argument_spec)
     try:
         result = work(module.params, run)
         for warning in result.pop("warnings", []):

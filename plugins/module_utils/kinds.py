@@ -74,6 +74,7 @@ _ALL = (
     Kind("ExternalSecret", "external-secrets.io/v1", "externalsecrets", True),
     Kind("ServiceMonitor", "monitoring.coreos.com/v1", "servicemonitors", True),
     Kind("PodMonitor", "monitoring.coreos.com/v1", "podmonitors", True),
+    Kind("SecurityContextConstraints", "security.openshift.io/v1", "securitycontextconstraints", False),
 )
 
 KINDS = {kind.kind: kind for kind in _ALL}
@@ -83,6 +84,7 @@ INSTALL_ORDER = (
     "Namespace",
     "ResourceQuota",
     "ServiceAccount",
+    "SecurityContextConstraints",
     "ClusterRole",
     "ClusterRoleBinding",
     "Role",
@@ -102,7 +104,7 @@ INSTALL_ORDER = (
 )
 
 # Kinds of other projects, which an API server has only where these are installed.
-OPTIONAL_KINDS = ("SecretProviderClass", "ExternalSecret", "ServiceMonitor", "PodMonitor")
+OPTIONAL_KINDS = ("SecretProviderClass", "ExternalSecret", "ServiceMonitor", "PodMonitor", "SecurityContextConstraints")
 
 
 def kind_of(obj: dict) -> Kind:

@@ -41,7 +41,7 @@ def _not_real(metadata):
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     if labels.get("eks.amazonaws.com/compute-type") == "fargate":
         return "Fargate"
-    if labels.get("type") == "virtual-kubelet":
+    if labels.get("type") == "virtual-kubelet" or labels.get("virtualization") == "virtualnode2":
         return "virtual kubelet"
     if "fake" in (labels.get("kwok.x-k8s.io/node"), annotations.get("kwok.x-k8s.io/node")) or labels.get("type") == "kwok":
         return "kwok"

@@ -12,6 +12,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import (
     metrics_scrape,
     network_policy,
     outbound,
+    platform_rules,
     pod_extras,
     priority,
     probes,
@@ -51,13 +52,15 @@ def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
     options: the agent module's options after its argument spec; Failure names the option that does not fit.
     facts: what is known of the cluster, each part absent or None where it is not:
     {"kubernetes": (major, minor), "smallest_node": {"cpu": cores, "memory": bytes}, "served": {"Kind.group"},
-    "cluster_uid": uid of the namespace kube-system, "secret_hashes": {Secret: value_hash}, "platform": name}.
+    "cluster_uid": uid of the namespace kube-system, "secret_hashes": {Secret: value_hash}, "platforms": of platforms.choose}.
     """
     options, facts = with_profile_defaults(options), facts or {}
     check_options(options)
     name, namespace = options["name"], options["namespace"]
     account_annotations = {**text_values(options.get("service_account_annotations")), **credentials.service_account_annotations(options)}
     part = profile_of(options).part(options, facts)
+    daemon_set, platforms = _daemon_set(options, part, facts), facts.get("platforms") or []
+    platform_rules.check_admission(daemon_set, platforms)
     members = [
         *_service_account(options, account_annotations),
         *verifier_rights.objects(options),
@@ -70,7 +73,8 @@ def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
         *network_policy.objects(options),
         *metrics_scrape.objects(options, facts),
         *cluster_monitor.objects(options, facts, pull_secrets.pull_secret_names(options), account_annotations),
-        _daemon_set(options, part, facts),
+        *platform_rules.extra_objects(options, platforms, daemon_set),
+        daemon_set,
     ]
     if options["create_namespace"]:
         members.append(_namespace(options))
@@ -88,6 +92,7 @@ def check_options(options: dict) -> None:
     check_dns_label("name", options["name"], _LONGEST_NAME)
     check_dns_label("namespace", options["namespace"])
     check_dns_subdomain("service_account", options["service_account"])
+    check_annotations("namespace_annotations", options.get("namespace_annotations"))
     check_labels("namespace_labels", options.get("namespace_labels"), RESERVED)
     check_annotations("service_account_annotations", options.get("service_account_annotations"))
     if not options.get("create_service_account", True) and options.get("service_account_annotations"):
@@ -124,6 +129,9 @@ def _namespace(options):
     admitted = {} if level == "unset" else {f"{_POD_SECURITY}{mode}": level for mode in ("enforce", "audit", "warn")}
     namespace = made(options, "v1", "Namespace", options["namespace"], namespaced=False)
     namespace["metadata"]["labels"].update({**admitted, **text_values(options.get("namespace_labels"))})
+    annotations = text_values(options.get("namespace_annotations"))
+    if annotations:
+        namespace["metadata"]["annotations"] = {**(namespace["metadata"].get("annotations") or {}), **annotations}
     return namespace
 
 

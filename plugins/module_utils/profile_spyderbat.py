@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import as_text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import vendor_host_paths
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import names
 
 CONTAINER = "spyderbat-nanoagent"
 DEFAULTS = {
@@ -60,7 +62,8 @@ def check(options: dict) -> None:
 
 def part(options: dict, facts: dict) -> dict:
     """The agent's share of the pod, as profiles describes it."""
-    paths = _HOST_PATHS + ((_SNAP,) if "microk8s" in (options.get("platform"), facts.get("platform")) else ())
+    add, leave_out = vendor_host_paths(names(facts.get("platforms") or []) | {options.get("platform")})
+    paths = [path for path in (*_HOST_PATHS, *((_SNAP,) if _SNAP[1] in add else ())) if path[1] not in leave_out]
     return {
         "env": [*shared_env(options, facts), {"name": "SPYDERBAT_EPHEMERAL_NODE", "value": "true"}],
         "mounts": [{"name": name, "mountPath": inside, **({"readOnly": True} if read_only else {})} for name, _path, inside, read_only in paths],

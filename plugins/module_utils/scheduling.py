@@ -12,6 +12,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import c
 _NOT_REAL = (
     {"key": "eks.amazonaws.com/compute-type", "operator": "NotIn", "values": ["fargate"]},
     {"key": "type", "operator": "NotIn", "values": ["virtual-kubelet", "kwok"]},
+    {"key": "virtualization", "operator": "NotIn", "values": ["virtualnode2"]},
     {"key": "kwok.x-k8s.io/node", "operator": "DoesNotExist"},
 )
 _CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")

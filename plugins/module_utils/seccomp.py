@@ -75,6 +75,7 @@ def init_part(options: dict, image: str, pull_policy: str) -> dict:
             "readOnlyRootFilesystem": True,
             "runAsUser": 0,
             "seccompProfile": {"type": "RuntimeDefault"},
+            **({"seLinuxOptions": {"type": options["selinux_type"]}} if options.get("selinux_type") else {}),
         },
         "volumeMounts": [{"name": "seccomp-source", "mountPath": _SOURCE, "readOnly": True}, {"name": "seccomp-target", "mountPath": _TARGET}],
     }

@@ -51,9 +51,15 @@ def security_context(options: dict, part: dict, facts: dict) -> dict:
             **user,
             "seccompProfile": seccomp.field(options),
         }
+    context.update(selinux(options))
     if options.get("apparmor") and not _by_annotation(facts):
         context["appArmorProfile"] = _apparmor_field(options["apparmor"])
     return context
+
+
+def selinux(options: dict) -> dict:
+    """The securityContext's seLinuxOptions; empty where no type is asked for."""
+    return {"seLinuxOptions": {"type": options["selinux_type"]}} if options.get("selinux_type") else {}
 
 
 def pod_annotations(options: dict, container: str, facts: dict) -> dict:

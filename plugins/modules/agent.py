@@ -80,6 +80,11 @@ options:
         it is, and V(absent) keeps it.
     type: bool
     default: true
+  namespace_annotations:
+    description:
+      - Annotations of a namespace that is made here.
+    type: dict
+    default: {}
   namespace_labels:
     description:
       - Further labels of a namespace that is made.
@@ -558,8 +563,8 @@ options:
         type: str
       content:
         description:
-          - A profile, as a mapping or as JSON text, that an init container of the same image puts on each node first.
-            O(profile=bundled) only.
+          - A profile, as a mapping or as JSON text, that an init container of the same image puts on each node first. The file
+            stays there when the agent is removed. O(profile=bundled) only.
         type: raw
       kubelet_root:
         description: The kubelet's folder (C(--root-dir)), where O(seccomp.content) goes.
@@ -690,6 +695,46 @@ options:
           - Seconds to let the new pods run before the other nodes follow; they have to be ready afterwards, too.
         type: int
         default: 0
+  platform:
+    description:
+      - What the cluster runs on, where that asks for something special. V(auto) recognises it from the nodes, V(none) adapts
+        nothing. What is adapted, and why, is told in RV(notes).
+    type: str
+    choices:
+      - auto
+      - none
+      - openshift
+      - gke
+      - gke-autopilot
+      - eks
+      - eks-auto
+      - eks-fargate
+      - aks
+      - virtual-kubelet
+      - k3s
+      - rke2
+      - microk8s
+      - kind
+      - minikube
+      - talos
+      - bottlerocket
+      - flatcar
+      - cos
+    default: auto
+  selinux_type:
+    description:
+      - SELinux type of the containers, such as V(spc_t). The platforms that need one set it by themselves.
+    type: str
+  values_file:
+    description:
+      - Path of a values.yaml of the vendor's Helm chart. Its keys become options, with O(profile=spyderbat); options that are
+        given to the module win. Keys that mean nothing here are named in RV(notes).
+    type: path
+  adopt_helm_release:
+    description:
+      - Name of a Helm release in O(namespace) whose objects are taken over. Nothing restarts that stays as it is; what will
+        change is told in RV(notes). Helm's records of the release are removed, so that Helm does not remove our objects.
+    type: str
   rollback:
     description:
       - Whether to go back to what was there before, where an update cannot succeed or does not within O(wait_timeout),
@@ -888,6 +933,11 @@ rolled_back:
   description: Whether the previous revision is back and verified.
   type: bool
   returned: the rollout failed
+notes:
+  description: What is done differently on this platform, what a values file or a Helm release leaves open; a line each.
+  type: list
+  elements: str
+  returned: O(state) is V(present) or V(rendered)
 summary:
   description: Number of nodes, of eligible and of ready ones, and of nodes in each state.
   type: dict
@@ -909,6 +959,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import work
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import CHOICES as PLATFORM_CHOICES
 
 RULES = {}
 
@@ -979,6 +1030,7 @@ def argument_spec():
         "name": {"type": "str", "default": "nanoagent"},
         "namespace": {"type": "str", "default": "nanoagent"},
         "create_namespace": {"type": "bool", "default": True},
+        "namespace_annotations": {"type": "dict", "default": {}},
         "namespace_labels": {"type": "dict", "default": {}},
         "pod_security": {"type": "str", "choices": ["privileged", "baseline", "restricted", "unset"], "default": "privileged"},
         "image": {"type": "str"},
@@ -1121,6 +1173,10 @@ def argument_spec():
                 "pause": {"type": "int", "default": 0},
             },
         },
+        "platform": {"type": "str", "choices": list(PLATFORM_CHOICES), "default": "auto"},
+        "selinux_type": {"type": "str"},
+        "values_file": {"type": "path"},
+        "adopt_helm_release": {"type": "str"},
         "rollback": {"type": "bool", "default": True},
         "force_conflicts": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},

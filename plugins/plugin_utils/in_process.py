@@ -69,7 +69,7 @@ class InProcessAction(ActionBase):
         environment = {}
         self._compute_environment_string(environment)
         with _environment(environment), tempfile.TemporaryDirectory(prefix="nanoagent-", dir=C.DEFAULT_LOCAL_TMP) as folder:
-            run = Run(self._task.check_mode, self._task.diff, folder, secrets, _teller(host, secrets))
+            run = Run(self._task.check_mode, self._task.diff, folder, secrets, _teller(host, secrets), self.module.argument_spec())
             try:
                 return {"changed": False, **self.module.work(options, run)}
             except Failure as failure:
