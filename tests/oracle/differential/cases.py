@@ -82,11 +82,11 @@ class Draw:
 
     def node(self, name: str) -> dict:
         """A node with labels and taints, no taint's key and effect twice."""
-        taints = {(taint["key"], taint["effect"]): taint for taint in (self._taint() for _ in range(self._rng.choice((0, 0, 1, 1, 2, 3))))}
+        taints = {(taint["key"], taint["effect"]): taint for taint in (self._taint() for _number in range(self._rng.choice((0, 0, 1, 1, 2, 3))))}
         spec = {"taints": list(taints.values())}
         if ("node.kubernetes.io/unschedulable", "NoSchedule") in taints:
             spec["unschedulable"] = True
-        labels = {key: self._label_value(key) for key in (self._label_key() for _ in range(self._rng.randrange(6)))}
+        labels = {key: self._label_value(key) for key in (self._label_key() for _number in range(self._rng.randrange(6)))}
         return {"metadata": {"name": self._odd(("",), name), "labels": labels}, "spec": spec}
 
     def daemon_set(self, node: dict, wish: str) -> dict:
@@ -99,7 +99,7 @@ class Draw:
         if rng.random() < 0.1:
             spec["nodeName"] = name if rng.random() < fits else rng.choice(("", "node-9"))
         if rng.random() < 0.4:
-            spec["nodeSelector"] = dict(self._selected(labels, fits) for _ in range(rng.randrange(3)))
+            spec["nodeSelector"] = dict(self._selected(labels, fits) for _number in range(rng.randrange(3)))
         if rng.random() < 0.6:
             spec["affinity"] = self._affinity(labels, name, fits)
         if rng.random() < self._oddity:
@@ -131,7 +131,7 @@ class Draw:
     def _affinity(self, labels: dict, name: str, fits: float) -> dict:
         if self._chance(self._oddity):
             return self._rng.choice(({}, {"nodeAffinity": {}}, {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {}}}))
-        terms = [self._term(labels, name, fits) for _ in range(self._rng.choice((1, 1, 1, 2, 3)))]
+        terms = [self._term(labels, name, fits) for _number in range(self._rng.choice((1, 1, 1, 2, 3)))]
         node_affinity = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms if not self._chance(self._oddity) else []}}
         if self._chance(0.2):
             preferred = {"weight": 1, "preference": {"matchExpressions": [{"key": "pool", "operator": "Exists"}]}}
@@ -141,9 +141,9 @@ class Draw:
     def _term(self, labels: dict, name: str, fits: float) -> dict:
         term = {}
         if self._chance(0.85):
-            term["matchExpressions"] = [self._expression(labels, fits) for _ in range(self._rng.choice((0, 1, 1, 1, 2, 3)))]
+            term["matchExpressions"] = [self._expression(labels, fits) for _number in range(self._rng.choice((0, 1, 1, 1, 2, 3)))]
         if self._chance(0.3):
-            term["matchFields"] = [self._field(name, fits) for _ in range(self._rng.choice((0, 1, 1, 2)))]
+            term["matchFields"] = [self._field(name, fits) for _number in range(self._rng.choice((0, 1, 1, 2)))]
         return term
 
     def _field(self, name: str, fits: float) -> dict:
@@ -179,7 +179,7 @@ class Draw:
         if operator in ("Gt", "Lt"):
             values = [value if value in NUMBERS and self._chance(0.3) else self._odd(WORDS, self._number())]
         elif operator in ("In", "NotIn"):
-            values = [self._label_value() for _ in range(self._rng.choice((1, 2, 3)))]
+            values = [self._label_value() for _number in range(self._rng.choice((1, 2, 3)))]
         else:
             values = []
         return {"key": key, "operator": operator, "values": values}
@@ -197,7 +197,7 @@ class Draw:
     def _tolerations(self, taints: list[dict], wish: str) -> list[dict]:
         fits = {"run": {"NoSchedule": 0.97, "NoExecute": 0.97}, "stay": {"NoSchedule": 0.2, "NoExecute": 0.97}, "go": {}}[wish]
         meant = [taint for taint in taints if self._chance(fits.get(taint["effect"], 0.3))]
-        strangers = [self._taint() for _ in range(self._rng.choice((0, 0, 0, 1, 2)))]
+        strangers = [self._taint() for _number in range(self._rng.choice((0, 0, 0, 1, 2)))]
         return self._shuffled([*map(self._fitting_toleration, meant), *map(self._any_toleration, strangers)])
 
     def _fitting_toleration(self, taint: dict) -> dict:

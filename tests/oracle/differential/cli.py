@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -22,7 +21,6 @@ from differential.comparison import CLASSES, Judge, Tally, compare
 
 KINDS = ("nodeName", "selector", "affinity", "taint")
 SHOWN = 3
-NICENESS = 10
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,7 +47,6 @@ def judges_of(minors: Sequence[str], progress: Progress) -> list[Judge]:
 def main(arguments: Sequence[str]) -> int:
     """Compare and print; the exit code is 1 where decisions differ, 2 where nothing could be compared."""
     options = parser().parse_args(arguments)
-    os.nice(NICENESS)
     try:
         judges = judges_of(options.kubernetes, Progress())
         begin = time.monotonic()

@@ -71,7 +71,7 @@ def test_a_case_depends_on_its_seed_and_number_only():
 def test_without_oddity_every_drawn_object_can_be_read_and_has_known_operators_only():
     rng = random.Random(1)
     draw = Draw(rng, oddity=0)
-    for _ in CASES:
+    for _number in CASES:
         node = draw.node("n")
         daemon_set = draw.daemon_set(node, "run")
         assert decide(daemon_set, node)["run"] is not None
