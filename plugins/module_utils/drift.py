@@ -13,7 +13,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import Ap
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import KEY, comparable, recall
-from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences
+from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_fields
 
 _UNKNOWN = {"drift": [], "missing": []}
 
@@ -21,6 +21,7 @@ _UNKNOWN = {"drift": [], "missing": []}
 def find_drift(cluster: Cluster, name: str, namespace: str) -> dict:
     """{"drift": [{"object", "field", "manager", "operation", "at"}], "missing": [object], "drift_unknown": reason or ""}.
 
+    The field is * where nothing of the object is ours any more, as when somebody made it anew.
     Nothing is known where the user may not read what is compared, and where no run has remembered what it applied.
     """
     try:
@@ -81,7 +82,28 @@ def _live(cluster, wanted, identifier, namespace):
 
 
 def _changed(wanted, live, manager):
-    return [{"object": title(wanted), "field": field, **_culprit(field, live, manager)} for field in differences(comparable(wanted), comparable(live), manager)]
+    wanted, live = comparable(wanted), comparable(live)
+    if not owned_fields(live, manager):
+        fields = ["*"]
+    else:
+        fields = [leaf for field in differences(wanted, live, manager) for leaf in _leaves(field, _value(wanted, field))]
+    return [{"object": title(wanted), "field": field, **_culprit(field, live, manager)} for field in fields]
+
+
+def _leaves(field, value):
+    """What a field of which nothing is ours any more consists of; a list is one field."""
+    if not isinstance(value, dict) or not value:
+        return [field]
+    return [leaf for key, item in value.items() for leaf in _leaves(f"{field}.{key}", item)]
+
+
+def _value(obj, field):
+    """The value at a path as ownership.differences writes it, where it leads through maps only; otherwise None."""
+    if not field:
+        return obj
+    keys = [key for key in obj if field == key or field.startswith(f"{key}.")] if isinstance(obj, dict) else []
+    values = [_value(obj[key], field[len(key) + 1 :]) for key in keys]
+    return next((value for value in values if value is not None), None)
 
 
 def _culprit(field, live, manager):
@@ -89,7 +111,7 @@ def _culprit(field, live, manager):
     found = []
     for entry in live["metadata"].get("managedFields") or []:
         ours = entry.get("manager") == manager and entry.get("operation") == "Apply"
-        if not ours and not entry.get("subresource") and any(_related(field, path) for path in _paths(entry.get("fieldsV1") or {}, "")):
+        if not ours and not entry.get("subresource") and any(field == "*" or _related(field, path) for path in _paths(entry.get("fieldsV1") or {}, "")):
             found.append({"manager": entry.get("manager") or "", "operation": entry.get("operation") or "", "at": entry.get("time") or ""})
     return max(found, key=lambda row: row["at"], default={"manager": "", "operation": "", "at": ""})
 

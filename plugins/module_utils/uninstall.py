@@ -46,12 +46,12 @@ def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -
     "leftovers", shaped like owed, where anything else is left after options["wait_timeout"] seconds.
     """
     seen = _read(cluster, options)
-    kept = _kept(seen, options["namespace"])
-    steps = _steps(seen, kept)
-    result = {"changed": bool(steps), "actions": [describe(step) for step in steps], "kept": kept}
+    takes_namespace = _takes_namespace(seen, options["namespace"])
+    steps = _steps(seen, takes_namespace)
+    result = {"changed": bool(steps), "actions": [describe(step) for step in steps], "kept": _kept(seen, options["namespace"])}
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
-    ending = _Ending(cluster, options, seen, takes_namespace=_takes_namespace(seen, kept))
+    ending = _Ending(cluster, options, seen, takes_namespace)
     if not check_mode:
         _delete(cluster, steps, ending, options, result)
     result["owed"] = ending.owed()
@@ -60,17 +60,17 @@ def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -
 
 
 def _read(cluster, options):
-    """{"home", "parent", "members", "ours", "found", "refused", "pods", "selectors", "identifier"} of one installation.
+    """{"home", "parent", "members", "unknown", "ours", "found", "refused", "pods", "selectors", "identifier"} of one installation.
 
-    found: every object that matters in a namespace of ours; refused: the kinds that this user may not list there.
+    unknown: kinds of which this user may not see whether the set has any. found: every object that matters in a namespace
+    of ours; refused: the kinds that this user may not list there.
     """
     name, namespace = options["name"], options["namespace"]
     identifier = applyset.set_id(name, namespace)
     parent, home = cluster.parallel([partial(cluster.get, "ConfigMap", name, namespace), partial(cluster.get, "Namespace", namespace)])
     if not applyset.is_parent(parent, identifier):
         parent = None
-    # All kinds, whatever the parent lists: it may be gone or edited.
-    members = _members(cluster, [kind for kind in INSTALL_ORDER if kind != "Namespace"], namespace, identifier)
+    members, unknown = _search(cluster, parent, namespace, identifier)
     selectors = own_selectors(name, members, left_behind([], parent))
     ours = applyset.is_member(home, identifier)
     found, refused = _contents(cluster, namespace) if ours else ([], [])
@@ -79,6 +79,7 @@ def _read(cluster, options):
         "home": home,
         "parent": parent,
         "members": members,
+        "unknown": unknown,
         "ours": ours,
         "found": found,
         "refused": refused,
@@ -88,38 +89,39 @@ def _read(cluster, options):
     }
 
 
-def _members(cluster, kinds, namespace, identifier):
-    selector = f"{applyset.MEMBER_LABEL}={identifier}"
-    lists = cluster.parallel([partial(_list_if_served, cluster, kind, namespace if KINDS[kind].namespaced else None, selector) for kind in kinds])
-    return [item for items in lists for item in items]
+def _search(cluster, parent, namespace, identifier):
+    """(members of the set, kinds that this user may not list): all kinds are searched, as the parent may be gone or edited.
 
-
-def _list_if_served(cluster, kind, namespace, selector):
-    """The objects; none where the API does not serve the kind, or no longer."""
-    try:
-        return cluster.list(kind, namespace, labelSelector=selector)[0]
-    except ApiFailure as failure:
-        if failure.status == 404:
-            return []
-        raise
+    A kind that the parent does not list need not be listable where there is a parent; where it lists it, it has to be.
+    """
+    kinds = [kind for kind in INSTALL_ORDER if kind != "Namespace"]
+    members, refusals = _list_each(cluster, kinds, namespace, labelSelector=f"{applyset.MEMBER_LABEL}={identifier}")
+    for kind in applyset.kinds_to_search(parent, None) if parent else []:
+        if kind in refusals:
+            raise refusals[kind]
+    return members, [] if parent else list(refusals)
 
 
 def _contents(cluster, namespace):
     """(objects that matter in the namespace, kinds that this user may not list there)."""
+    found, refusals = _list_each(cluster, KINDS_THAT_MATTER, namespace)
+    return found, list(refusals)
+
+
+def _list_each(cluster, kinds, namespace, **selectors):
+    """(objects of all kinds, kind -> ApiFailure of those that this user may not list)."""
 
     def look(kind):
         try:
-            return cluster.list(kind, namespace)[0]
+            return cluster.list(kind, namespace if KINDS[kind].namespaced else None, **selectors)[0]
         except ApiFailure as failure:
-            if failure.status == 404:
-                return []
             if failure.status == 403:
-                return None
+                return failure
             raise
 
-    lists = cluster.parallel([partial(look, kind) for kind in KINDS_THAT_MATTER])
-    refused = [kind for kind, items in zip(KINDS_THAT_MATTER, lists) if items is None]
-    return [item for items in lists for item in items or []], refused
+    answers = dict(zip(kinds, cluster.parallel([partial(look, kind) for kind in kinds])))
+    refusals = {kind: answer for kind, answer in answers.items() if isinstance(answer, ApiFailure)}
+    return [item for kind, answer in answers.items() if kind not in refusals for item in answer], refusals
 
 
 def _pods(cluster, namespace, selectors):
@@ -129,6 +131,13 @@ def _pods(cluster, namespace, selectors):
 
 
 def _kept(seen, namespace):
+    lines = _kept_namespace(seen, namespace)
+    if seen["unknown"]:
+        lines.append(f"what there may be of {_resources(seen['unknown'])}: this user may not list them, and the set's parent is gone")
+    return lines
+
+
+def _kept_namespace(seen, namespace):
     if seen["home"] is None or seen["home"]["metadata"].get("deletionTimestamp"):
         return []
     if not seen["ours"]:
@@ -138,20 +147,23 @@ def _kept(seen, namespace):
     if foreign:
         return [f"Namespace {namespace}: it holds what is not ours: {summary_of(foreign)}"]
     if seen["refused"]:
-        resources = ", ".join(KINDS[kind].resource for kind in seen["refused"])
-        return [f"Namespace {namespace}: this user may not list {resources} there, so what else it holds is not known"]
+        return [f"Namespace {namespace}: this user may not list {_resources(seen['refused'])} there, so what else it holds is not known"]
     return []
 
 
-def _takes_namespace(seen, kept):
+def _resources(kinds):
+    return ", ".join(KINDS[kind].resource for kind in kinds)
+
+
+def _takes_namespace(seen, namespace):
     """Whether the namespace is ours and goes, or is on its way already."""
-    return seen["ours"] and not kept
+    return seen["ours"] and not _kept_namespace(seen, namespace)
 
 
-def _steps(seen, kept):
+def _steps(seen, takes_namespace):
     """What is to be deleted, workloads first, the set's parent and the namespace last; what is ending already is left alone."""
     orphans = [pod for pod in seen["pods"] if is_orphan(pod, seen["selectors"])]
-    last = [obj for obj in (seen["parent"], seen["home"] if _takes_namespace(seen, kept) else None) if obj]
+    last = [obj for obj in (seen["parent"], seen["home"] if takes_namespace else None) if obj]
     steps = plan([], {}, seen["members"], FIELD_MANAGER)
     steps += [{"action": "delete", "fields": [], "desired": None, "live": obj} for obj in [*orphans, *last]]
     steps.sort(key=lambda step: step["live"]["kind"] not in _WORKLOADS)
@@ -240,7 +252,7 @@ class _Ending:
 
     def _look(self, kinds):
         self._pods = self._cluster.list("Pod", self._namespace)[0] if self._all_pods else _pods(self._cluster, self._namespace, self._selectors)
-        self._objects = _members(self._cluster, kinds, self._namespace, self.identifier)
+        self._objects, _refusals = _list_each(self._cluster, kinds, self._namespace, labelSelector=f"{applyset.MEMBER_LABEL}={self.identifier}")
         if self._has_parent:
             parent = self._cluster.get("ConfigMap", self._parent_name, self._namespace)
             self._objects += [{**parent, "kind": "ConfigMap"}] if applyset.is_parent(parent, self.identifier) else []

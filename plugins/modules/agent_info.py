@@ -158,7 +158,7 @@ drift:
       description: Kind, namespace and name.
       type: str
     field:
-      description: Path of the field.
+      description: Path of the field; V(*) where somebody made the object anew.
       type: str
     manager:
       description: The field manager that holds it now; empty where the field was removed, as that leaves no trace.

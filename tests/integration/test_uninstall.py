@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""State absent on a real cluster: what is ours goes, what is not stays, and what cannot go yet is named.
+
+The image is one that no registry has: how a pod that never started ends is not what is tested here.
+"""
+
+# ruff: noqa: F811 (a fixture that is imported is used by its name)
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from ansible_collections.nanoagent.k8s.tests.integration.test_agent import (  # noqa: F401 (fixtures)
+    ABSENT_DIGEST,
+    AGENT,
+    kubectl,
+    name,
+    one_line,
+    options,
+)
+
+IMAGE = f"registry.example/collector@{ABSENT_DIGEST}"
+LABEL = "app.kubernetes.io/name=nanoagent"
+CLUSTER_SCOPED = "priorityclasses,clusterroles,clusterrolebindings,namespaces"
+
+
+def until(condition, seconds: int = 90):
+    """The condition's first true answer."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.5)
+    return answer
+
+
+def changes(result: dict) -> list[str]:
+    return [action["object"] for action in result["actions"]]
+
+
+def owed(result: dict) -> list[tuple]:
+    return [(row["object"], row["node"]) for row in result["owed"]]
+
+
+@pytest.fixture
+def installed(run_tasks, options, name):
+    """Options of an agent that is installed and whose pods wait for an image; small, so that they fit on any node."""
+    small = {"requests": {"cpu": "1m", "memory": "1Mi"}}
+    [result] = run_tasks([{AGENT: {**options, "image": IMAGE, "wait": False, "priority_class": {"name": name}, "resources": small}}])
+    assert result["changed"], result
+    return {**options, "state": "absent", "wait_timeout": 60}
+
+
+@pytest.fixture
+def dead_node(kubectl, name):
+    """A node without a kubelet: what is bound to it never starts and never ends."""
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name}},
+        "status": {"allocatable": {"cpu": "8", "memory": "8Gi", "pods": "20"}, "capacity": {"cpu": "8", "memory": "8Gi", "pods": "20"}},
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(node))
+    yield name
+    kubectl("delete", "node", name, "--ignore-not-found")
+    for pod in json.loads(kubectl("get", "pods", "--all-namespaces", f"--field-selector=spec.nodeName={name}", "-o", "json"))["items"]:
+        metadata = pod["metadata"]
+        kubectl("delete", "pod", metadata["name"], "-n", metadata["namespace"], "--force", "--grace-period=0", "--ignore-not-found")
+
+
+def test_a_node_that_is_down_owes_its_pod_and_holds_nothing_up(run_tasks, dead_node, installed, kubectl, name):
+    def bound():
+        return kubectl("get", "pods", "-n", name, f"--field-selector=spec.nodeName={dead_node}", "-o", "name").split()
+
+    [pod] = until(bound)
+    remove = {AGENT: installed}
+    [predicted] = run_tasks([remove], "--check")
+    assert kubectl("get", "daemonset", "-n", name, name, "-o", "name")
+    [gone, again] = run_tasks([remove, remove])
+    assert not gone.get("failed"), gone
+    assert (gone["changed"], gone["actions"], gone["kept"]) == (True, predicted["actions"], [])
+    assert owed(gone) == owed(predicted) == owed(again) == [(f"Pod {name}/{pod.removeprefix('pod/')}", dead_node), (f"Namespace {name}", "")]
+    assert f"node {dead_node} is down" in gone["owed"][0]["reason"] and "delete the Node" in gone["owed"][0]["reason"]
+    assert not again["changed"] and again["actions"] == [] and again["requests"]["write"] == 0
+    assert not kubectl("get", "daemonsets,configmaps,serviceaccounts,roles,rolebindings", "-n", name, "-o", "name", "-l", LABEL)
+    assert bound() == [pod] and kubectl("get", "pods", "-n", name, "-o", "name").split() == [pod]
+    # Asked to end, so that the kubelet will end it when it comes back.
+    assert kubectl("get", pod, "-n", name, "-o", "jsonpath={.metadata.deletionTimestamp}")
+
+    kubectl("delete", pod, "-n", name, "--force", "--grace-period=0")
+    [last] = run_tasks([remove])
+    assert not last.get("failed") and last["owed"] == [] and not kubectl("get", "namespace", name, "--ignore-not-found")
+
+
+def test_a_namespace_of_ours_stays_while_others_use_it(run_tasks, installed, kubectl, name):
+    kubectl("create", "secret", "generic", "theirs", "-n", name, "--from-literal=a=b")
+    kubectl("create", "service", "clusterip", "theirs", "-n", name, "--tcp=80")
+    kubectl("run", "theirs", "-n", name, "--image=registry.example/none")
+    remove = {AGENT: installed}
+    [predicted] = run_tasks([remove], "--check")
+    [gone, again] = run_tasks([remove, remove])
+    assert gone["changed"] and gone["actions"] == predicted["actions"] and gone["kept"] == predicted["kept"] == again["kept"]
+    assert gone["kept"] == [f"Namespace {name}: it holds what is not ours: Pod {name}/theirs, Secret {name}/theirs, Service {name}/theirs"]
+    assert not again["changed"] and again["requests"]["write"] == 0
+    assert not kubectl("get", "daemonsets,configmaps,serviceaccounts,roles,rolebindings", "-n", name, "-o", "name", "-l", LABEL)
+    assert set(kubectl("get", "pods,services,secrets", "-n", name, "-o", "name").split()) == {"pod/theirs", "service/theirs", "secret/theirs"}
+
+    kubectl("delete", "pod/theirs", "service/theirs", "secret/theirs", "-n", name, "--grace-period=0", "--force")
+    [last] = run_tasks([remove])
+    assert changes(last) == [f"Namespace {name}"] and last["kept"] == [] and name not in kubectl("get", CLUSTER_SCOPED, "-o", "name")
+
+
+def test_what_has_not_our_label_stays(run_tasks, options, kubectl, name):
+    kubectl("create", "namespace", name)
+    kubectl("create", "configmap", name, "-n", name)
+    install = {**options, "image": IMAGE, "wait": False, "priority_class": {"name": name}}
+    run_tasks([{AGENT: {**install, "force_conflicts": True}}])
+    for kind in ("priorityclass", "serviceaccount"):
+        kubectl("label", kind, name if kind == "priorityclass" else "nanoagent", "-n", name, "applyset.kubernetes.io/part-of-")
+    [gone] = run_tasks([{AGENT: {**options, "state": "absent"}}])
+    assert gone["changed"] and gone["kept"] == [f"Namespace {name}: this collection did not make it"]
+    assert not {f"PriorityClass {name}", f"ServiceAccount {name}/nanoagent"} & set(changes(gone))
+    assert kubectl("get", f"priorityclass/{name}", "serviceaccount/nanoagent", "-n", name, "-o", "name").split()
+    kubectl("delete", "priorityclass", name)
+
+
+def test_pods_whose_daemon_set_was_taken_away_go_too(run_tasks, installed, kubectl, name):
+    pods = until(lambda: kubectl("get", "pods", "-n", name, "-o", "name").split())
+    kubectl("delete", "daemonset", name, "-n", name, "--cascade=orphan")
+    kubectl("delete", "configmap", name, "-n", name)
+    until(lambda: not kubectl("get", "pods", "-n", name, "-o", "jsonpath={.items[*].metadata.ownerReferences[*].uid}"))
+    remove = {AGENT: installed}
+    [predicted] = run_tasks([remove], "--check")
+    [gone, again] = run_tasks([remove, remove])
+    assert gone["actions"] == predicted["actions"] and not again["changed"]
+    assert {f"Pod {name}/{pod.removeprefix('pod/')}" for pod in pods} <= set(changes(gone)) and f"Namespace {name}" in changes(gone)
+    assert name not in kubectl("get", CLUSTER_SCOPED, "-o", "name")
+
+
+def test_a_namespace_that_is_gone_or_going(run_tasks, installed, kubectl, name):
+    kubectl("create", "configmap", "held", "-n", name)
+    kubectl("patch", "configmap", "held", "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/held"]}}')
+    kubectl("delete", "namespace", name, "--wait=false")
+    until(lambda: "example.com/held" in kubectl("get", "namespace", name, "-o", "jsonpath={.status.conditions[*].message}"))
+    [stuck] = run_tasks([{AGENT: {**installed, "wait_timeout": 3}}])
+    message = one_line(stuck)
+    assert "still there after 3 s" in message and f"Namespace {name}: " in message and "example.com/held" in message
+    assert stuck["changed"] and [row["object"] for row in stuck["leftovers"]] == [f"Namespace {name}"] and stuck["owed"] == []
+    # What lies outside the namespace has gone all the same.
+    left = kubectl("get", CLUSTER_SCOPED, "-o", "name").split()
+    assert [item for item in left if name in item] == [f"namespace/{name}"]
+
+    kubectl("patch", "configmap", "held", "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    [done, again] = run_tasks([{AGENT: installed}, {AGENT: installed}])
+    assert not done.get("failed") and not done["changed"] and not again["changed"]
+    assert not kubectl("get", "namespace", name, "--ignore-not-found")
+
+
+def test_a_finalizer_is_named_with_its_object(run_tasks, installed, kubectl, name):
+    kubectl("patch", "serviceaccount", "nanoagent", "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/held"]}}')
+    kubectl("patch", "daemonset", name, "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/also"]}}')
+    [stuck] = run_tasks([{AGENT: {**installed, "wait_timeout": 3}}])
+    one_line(stuck)
+    reasons = {row["object"]: row["reason"] for row in stuck["leftovers"]}
+    assert reasons[f"ServiceAccount {name}/nanoagent"] == "held by the finalizer example.com/held"
+    assert reasons[f"DaemonSet {name}/{name}"] == "held by the finalizer example.com/also"
+    for held in ("serviceaccount/nanoagent", f"daemonset/{name}"):
+        kubectl("patch", held, "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    [done] = run_tasks([{AGENT: installed}])
+    assert not done.get("failed") and not kubectl("get", "namespace", name, "--ignore-not-found")
+
+
+def test_nothing_there_is_no_change(run_tasks, options):
+    [gone] = run_tasks([{AGENT: {**options, "state": "absent"}}], "--diff")
+    assert (gone["changed"], gone["actions"], gone["kept"], gone["owed"]) == (False, [], [], []) and gone["requests"]["write"] == 0

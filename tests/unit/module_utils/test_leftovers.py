@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils import leftovers
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
+
+UIDS = (f"uid-{number}" for number in itertools.count())
+OWN = daemon_set_labels("n")
+UP = {"node": "up", "up": True, "why_down": ""}
+DOWN = {"node": "down", "up": False, "why_down": "Kubelet stopped posting node status."}
+NODES = {"up": UP, "down": DOWN}
+
+
+def obj(kind, name="x", labels=None, owners=(), status=None, spec=None, **metadata):
+    metadata = {"name": name, "namespace": "n", "uid": next(UIDS), "labels": labels or {}, **metadata}
+    if owners:
+        metadata["ownerReferences"] = [{"uid": owner["metadata"]["uid"], "controller": True} for owner in owners]
+    return {"kind": kind, "metadata": metadata, "spec": spec or {}, "status": status or {}}
+
+
+def pod(node="up", **given):
+    return obj("Pod", spec={"nodeName": node}, **{"labels": OWN, **given})
+
+
+def test_pods_are_ours_by_the_labels_of_every_workload():
+    monitor = obj("Deployment", spec={"selector": {"matchLabels": {"app": "monitor"}}})
+    selectors = leftovers.own_selectors("n", [monitor, obj("ConfigMap")], {"old": "labels"})
+    assert selectors == [OWN, {"old": "labels"}, {"app": "monitor"}]
+    assert leftovers.own_selectors("n", []) == [OWN]
+    assert leftovers.is_own_pod(pod(labels={"app": "monitor", "more": "x"}), selectors)
+    assert not leftovers.is_own_pod(pod(labels={"app.kubernetes.io/name": "nanoagent"}), selectors)
+
+
+def test_an_orphan_is_ours_and_has_no_controller():
+    daemon_set = obj("DaemonSet")
+    assert leftovers.is_orphan(pod(), [OWN])
+    assert not leftovers.is_orphan(pod(owners=[daemon_set]), [OWN]) and not leftovers.is_orphan(pod(labels={}), [OWN])
+
+
+def test_what_is_foreign():
+    daemon_set = obj("DaemonSet")
+    theirs = [obj("Pod"), obj("Secret"), obj("ConfigMap"), obj("PersistentVolumeClaim"), obj("Pod", owners=[obj("ReplicaSet")])]
+    not_theirs = [
+        daemon_set,
+        pod(),
+        obj("Pod", owners=[daemon_set]),
+        obj("Secret", owners=[daemon_set]),
+        obj("ConfigMap", name="kube-root-ca.crt"),
+        {**obj("Secret"), "type": "kubernetes.io/service-account-token"},
+        obj("PersistentVolumeClaim", deletionTimestamp="2026-03-01T12:00:00Z"),
+    ]
+    assert leftovers.foreign_objects(theirs + not_theirs, [daemon_set], [OWN]) == theirs
+    assert leftovers.summary_of(theirs) == "Pod n/x, Secret n/x, ConfigMap n/x and 2 more"
+    assert leftovers.summary_of(theirs[:1]) == "Pod n/x"
+
+
+@pytest.mark.parametrize(
+    ("given", "owed"),
+    [
+        (pod("down"), True),
+        (pod("up"), False),
+        (pod("gone"), False),
+        (pod(""), False),
+        (pod("down", status={"phase": "Failed"}), False),
+        (pod("down", status={"phase": "Running"}), True),
+    ],
+)
+def test_a_pod_is_owed_only_by_a_node_that_is_down(given, owed):
+    assert leftovers.is_owed(given, NODES) is owed
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (pod("down"), "node down is down (Kubelet stopped posting node status): its kubelet ends the pod"),
+        (pod("gone"), "node gone does not exist"),
+        (pod("up", finalizers=["a", "b"]), "held by the finalizers a, b"),
+        (pod("up", deletionTimestamp="2026-03-01T12:00:00Z"), "still ending; its time was up at 2026-03-01T12:00:00Z"),
+        (pod("up"), "not asked to end yet"),
+    ],
+)
+def test_what_holds_a_pod_is_said(given, reason):
+    row = leftovers.leftover(given, NODES, set())
+    assert row["object"] == "Pod n/x" and row["node"] == given["spec"]["nodeName"] and row["reason"].startswith(reason)
+
+
+def test_what_is_made_again_is_said_with_who_did():
+    fields = [{"manager": "argocd", "time": "2026-03-02T00:00:00Z"}, {"manager": "old", "time": "2026-03-01T00:00:00Z"}]
+    again = obj("ConfigMap", managedFields=[*fields, {"manager": "status", "subresource": "status", "time": "2026-03-03T00:00:00Z"}])
+    assert leftovers.leftover(again, NODES, {"another"})["reason"] == "made again by argocd while it was being removed"
+    assert leftovers.leftover(again, NODES, {again["metadata"]["uid"]})["reason"] == "not asked to end yet"
+    assert "made again by somebody" in leftovers.leftover(obj("ConfigMap"), NODES, set())["reason"]
+
+
+def namespace(**conditions):
+    listed = [{"type": kind, "status": "True", "message": message} for kind, message in conditions.items()]
+    return {**obj("Namespace"), "status": {"conditions": [*listed, {"type": "Other", "status": "False", "message": "fine"}]}}
+
+
+PODS_LEFT = "Some resources are remaining: pods. has 2 resource instances"
+PODS_LATE = "Failed to delete all resource types, 1 remaining: unexpected items still remain in namespace: n for gvr: /v1, Resource=pods"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "only_pods"),
+    [
+        ({}, False),
+        ({"NamespaceContentRemaining": PODS_LEFT}, True),
+        ({"NamespaceDeletionContentFailure": PODS_LATE}, True),
+        ({"NamespaceContentRemaining": PODS_LEFT, "NamespaceDeletionContentFailure": PODS_LATE}, True),
+        ({"NamespaceContentRemaining": f"{PODS_LEFT}, widgets.example.com has 1 resource instances"}, False),
+        ({"NamespaceContentRemaining": PODS_LEFT, "NamespaceFinalizersRemaining": "x in 1 resource instances"}, False),
+        ({"NamespaceContentRemaining": PODS_LEFT, "NamespaceDeletionDiscoveryFailure": "no answer"}, False),
+        ({"NamespaceDeletionContentFailure": PODS_LATE.replace("1 remaining", "2 remaining") + ", a webhook says no"}, False),
+        ({"NamespaceDeletionContentFailure": "a webhook says no"}, False),
+    ],
+)
+def test_whether_only_pods_hold_a_namespace(conditions, only_pods):
+    assert leftovers.only_pods_hold(namespace(**conditions)) is only_pods
+
+
+def test_what_holds_a_namespace_is_said():
+    home = namespace(NamespaceFinalizersRemaining="held by\n x")
+    uids = {home["metadata"]["uid"]}
+    assert leftovers.leftover(home, NODES, uids) == {"object": "Namespace x", "node": "", "reason": "held by x"}
+    bare = obj("Namespace")
+    assert leftovers.leftover(bare, NODES, {bare["metadata"]["uid"]})["reason"] == "still ending"
+    assert leftovers.waiting_namespace(home)["object"] == "Namespace x"
