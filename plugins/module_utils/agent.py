@@ -17,7 +17,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.helm_release import hand_over, survey, with_live_selector
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, secret_values, silent
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
-from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, note_line
@@ -75,7 +74,9 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
     if check_mode:
-        apply.dry_run(cluster, steps, seen["namespace"] is not None, options["force_conflicts"])
+        # Before the hand-over Helm's fields would stay beside ours; survey has looked for other managers.
+        judged = [step for step in steps if not step["desired"] or identity(step["desired"]) not in adoption["objects"]]
+        apply.dry_run(cluster, judged, seen["namespace"] is not None, options["force_conflicts"])
     else:
         hand_over(cluster, adoption)
         result.update(carry_out(cluster, options, steps, seen, say))
@@ -109,8 +110,8 @@ def _eligible(daemon_set, nodes):
     if not nodes:
         raise Failure("the cluster has no nodes", "join a node first")
     decisions = [(node, decide(daemon_set, node)) for node in nodes]
-    eligible = [node for node, decision in decisions if decision["run"] and not node_facts(node)["not_real"]]
+    eligible = [node for node, decision in decisions if decision["run"]]
     if eligible:
         return eligible
-    why = sorted({blocker["detail"] for _node, decision in decisions for blocker in decision["blockers"]}) or ["no node is a real machine"]
+    why = sorted({blocker["detail"] for _node, decision in decisions for blocker in decision["blockers"]}) or ["no reason is known"]
     raise Failure(f"none of the {len(nodes)} nodes is eligible: {'; '.join(why[:4])}", "change node_selector, tolerations, architectures or control_plane")

@@ -83,12 +83,14 @@ def _last_seen(event):
 def _verdict(daemon_set, node, pods, revision, denied):
     facts = node_facts(node)
     decision = decide(daemon_set, node)
-    row = {**facts, "eligible": decision["run"] and not facts["not_real"], "blockers": [b["detail"] for b in decision["blockers"]]}
+    # Our own DaemonSet leaves such nodes out, unless it was told to count them.
+    unreal = facts["not_real"] and not (decision["run"] and _made_by_us(daemon_set))
+    row = {**facts, "eligible": decision["run"] and not unreal, "blockers": [b["detail"] for b in decision["blockers"]]}
     pod = _leading(pods, revision)
     row["pod"] = pod["metadata"]["name"] if pod else ""
     row["container_id"] = _container_id(pod, agent_container(daemon_set)) if pod else ""
     row["ready"] = bool(pod and is_ready(pod))
-    row.update(_judge(row, decision, pod, revision, denied))
+    row.update(_judge(row, decision, pod, revision, denied, unreal))
     return row
 
 
@@ -115,8 +117,12 @@ def _leading(pods, revision):
     return max(pods, key=rank) if pods else None
 
 
-def _judge(row, decision, pod, revision, denied):
-    if row["not_real"]:
+def _made_by_us(daemon_set):
+    return ((daemon_set.get("metadata") or {}).get("labels") or {}).get("app.kubernetes.io/managed-by") == "nanoagent.k8s"
+
+
+def _judge(row, decision, pod, revision, denied, unreal):
+    if unreal:
         return _state("not a real node", "NotReal", f"{row['not_real']}: no machine that an agent could watch")
     if not decision["run"]:
         extra = ""

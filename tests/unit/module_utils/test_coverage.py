@@ -111,3 +111,12 @@ def test_events_from_before_our_last_write_do_not_count():
     daemon_set = {"metadata": {"managedFields": [{"manager": "m", "operation": "Apply", "time": "2026-01-01T10:00:00Z", "fieldsV1": {}}]}}
     events = [{"lastTimestamp": "2026-01-01T09:59:59Z"}, {"lastTimestamp": "2026-01-01T10:00:00Z"}, {"eventTime": "2026-01-01T10:00:01.000000Z"}, {}]
     assert relevant_events(events, daemon_set, "m") == events[1:3]
+
+
+def test_a_node_without_a_machine_counts_only_where_our_daemon_set_was_told_to():
+    fake = node("a", annotations={"kwok.x-k8s.io/node": "fake"})
+    [theirs] = verdicts(DAEMON_SET, [fake], [pod("p", "a")], "new", [])
+    assert (theirs["state"], theirs["eligible"]) == ("not a real node", False)
+    ours = {**DAEMON_SET, "metadata": {**DAEMON_SET["metadata"], "labels": {"app.kubernetes.io/managed-by": "nanoagent.k8s"}}}
+    [told] = verdicts(ours, [fake], [pod("p", "a")], "new", [])
+    assert (told["state"], told["eligible"]) == ("ready", True)
