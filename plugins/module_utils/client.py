@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 import threading
 import time
@@ -298,7 +299,7 @@ class Cluster:
                 )
                 content = response.read() if stream and response.status >= 400 else None if stream else response.data
             except urllib3.exceptions.HTTPError as error:
-                cause, failure, final = error, self._broken(error, verb, target), _distrusts(error)
+                cause, failure, final = error, self._broken(error, how, verb, target), _distrusts(error)
             else:
                 status, retry_after = response.status, _seconds(response.headers.get("Retry-After"))
                 try:
@@ -347,17 +348,17 @@ class Cluster:
             options["server_hostname"] = configuration.tls_server_name
         return options
 
-    def _broken(self, error, verb, target):
+    def _broken(self, error, how, verb, target):
         """The failure for a connection that could not be made, or that broke before the whole answer was there."""
         text = _reason(error)
         if _distrusts(error):
             why = text.rpartition("certificate verify failed: ")[2].partition(" (_ssl")[0]
             return Failure(f"the certificate of the API server {self.server} is not trusted: {why}", "set ca_cert to the authority that signed it")
-        text = text.rpartition(": ")[2]
+        text = re.sub(r"^\[Errno -?\d+\] ", "", text.rpartition(": ")[2])
         if isinstance(error, (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)):
             return Failure(
                 f"the connection to the API server {self.server} broke before it answered to {verb} {target}: {text}",
-                "run again: what was asked for may have been done or not, and a rerun goes on from there",
+                "run again" + ("" if how == "read" else ": what was asked for may have been done or not, and a rerun goes on from there"),
             )
         return Failure(
             f"the API server {self.server} cannot be reached: {text}",

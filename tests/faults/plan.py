@@ -39,28 +39,30 @@ class Plan:
 
     A request's fault depends on the seed, on what `likeness` says of the request (method and path by default) and on
     how many such requests there were before, so that the order of the caller's threads does not matter. Only the two
-    events that concern the whole server count all requests: at `outage` it goes away for some seconds, at `end` for good.
+    events that concern the whole server count across requests: at number `outage` it goes away for some seconds, at
+    number `end` for good. A request whose menu is empty meets no fault and is not counted for them; `most` is how many
+    requests of the others a job makes at most, more or less.
     """
 
-    def __init__(self, seed: int, menu: Menu = breaks, likeness: Callable[[Request], str] | None = None):
+    def __init__(self, seed: int, menu: Menu = breaks, likeness: Callable[[Request], str] | None = None, most: int = 45):
         self.seed = seed
         self.log: list[str] = []
         self._menu = menu
         self._likeness = likeness or (lambda request: f"{request.method} {request.path}")
         self._lock = threading.Lock()
         self._seen: Counter[str] = Counter()
-        self._total = 0
+        self._total = self._exposed = 0
         draw = random.Random(f"plan {seed}")
         self.rate = draw.choice(_RATES)
-        self.outage = (draw.randint(1, 45), draw.uniform(0.2, 2.0)) if draw.random() < 0.25 else None
-        self.end = draw.randint(1, 45) if draw.random() < 0.12 else None
+        self.outage = (draw.randint(1, most), draw.uniform(0.2, 2.0)) if draw.random() < 0.25 else None
+        self.end = draw.randint(1, most) if draw.random() < 0.12 else None
 
     def decide(self, request: Request, before: int) -> Fault | None:
         """The fault of a request of which `before` alike were seen; the same for the same seed, whatever else happened."""
         draw = random.Random(f"{self.seed} {self._likeness(request)} {before}")
-        if draw.random() >= self.rate:
-            return None
         menu = self._menu(request)
+        if not menu or draw.random() >= self.rate:
+            return None
         [make] = draw.choices([make for _weight, make in menu], [weight for weight, _make in menu])
         return make(draw)
 
@@ -70,7 +72,10 @@ class Plan:
             likeness = self._likeness(request)
             before, self._seen[likeness] = self._seen[likeness], self._seen[likeness] + 1
             self._total += 1
-            number = self._total
+            if not self._menu(request):
+                return None
+            self._exposed += 1
+            number = self._exposed
             if self.end and number >= self.end:
                 fault = Away(None)
             elif self.outage and number == self.outage[0]:
@@ -83,10 +88,10 @@ class Plan:
 
     def describe(self) -> str:
         """The plan, and what of it has happened so far, for people."""
-        lines = [f"seed {self.seed}: a request fails with probability {self.rate:g}"]
+        lines = [f"seed {self.seed}: a request that can meet a fault does so with probability {self.rate:g}"]
         if self.outage:
-            lines.append(f"  server away for {self.outage[1]:.1f} s at request {self.outage[0]}")
+            lines.append(f"  server away for {self.outage[1]:.1f} s at request {self.outage[0]} of those that can meet a fault")
         if self.end:
-            lines.append(f"  server away for good from request {self.end} on")
+            lines.append(f"  server away for good from request {self.end} of those that can meet a fault on")
         with self._lock:
             return "\n".join([*lines, f"{self._total} requests came, {len(self.log)} met a fault:", *(f"  {line}" for line in self.log)])

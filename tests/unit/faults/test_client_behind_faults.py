@@ -80,6 +80,13 @@ def test_an_answer_that_is_lost_for_good_says_that_the_deed_may_be_done(meet):
     assert "may have been done or not" in caught.value.message and len(server.seen) == cluster.requests["write"] > 1
 
 
+def test_after_a_read_nothing_may_have_been_done(meet):
+    cluster, _server = meet(lambda *_: (200, CONFIG), *[Lose()] * 20, patience=0.0)
+    with pytest.raises(Failure) as caught:
+        cluster.get("ConfigMap", "c", "n")
+    assert caught.value.message.endswith("Next: run again.")
+
+
 def test_a_delete_whose_answer_was_lost_finds_the_object_gone(meet):
     answers = iter([(200, CONFIG), (404, {})])
     cluster, server = meet(lambda *_: next(answers), Lose())

@@ -14,10 +14,6 @@ PODS, WATCH = Request("GET", "/api/v1/namespaces/n/pods", "labelSelector=a"), Re
 APPLY = Request("PATCH", "/apis/apps/v1/namespaces/n/daemonsets/a", "force=false")
 
 
-def server_faults(plan):
-    return plan.outage, plan.end
-
-
 def test_a_seed_is_a_plan():
     for seed in SEEDS:
         one, two = kubernetes_faults.plan(seed), kubernetes_faults.plan(seed)
@@ -50,6 +46,8 @@ def test_the_server_goes_away_once_or_for_good():
 
 def test_every_fault_of_the_menu_occurs_and_only_where_it_can():
     met = {}
+    sparing = [seed for seed in SEEDS if not any(kubernetes_faults.plan(seed).decide(PODS, before) for before in range(20))]
+    assert len(SEEDS) / 3 < len(sparing) < len(SEEDS)
     for request in (PODS, WATCH, APPLY, Request("GET", "/api/v1/namespaces/n/pods/a-x1/exec", "command=c", upgrade=True)):
         faults = [fault for seed in SEEDS for fault in map(kubernetes_faults.plan(seed).decide, [request] * 20, range(20)) if fault]
         met[request] = {f"{type(fault).__name__} {getattr(fault, 'status', '')}".strip() for fault in faults}
@@ -58,6 +56,13 @@ def test_every_fault_of_the_menu_occurs_and_only_where_it_can():
     assert met[APPLY] == met[PODS] | {"Answer 409"}
     assert met[WATCH] == refusals | {"Cut", "Answer 200"}
     assert {name for request, names in met.items() if request.upgrade for name in names} == refusals | {"Cut"}
+
+
+def test_a_request_that_is_spared_is_not_counted():
+    plan = next(plan for plan in map(Plan, SEEDS) if plan.end and not plan.outage)
+    plan._menu = lambda request: [] if request.method == "GET" else [(1, lambda _draw: Away(1.0))]
+    assert not any(plan.meet(PODS) for _number in range(100))
+    assert [plan.meet(APPLY) for _number in range(plan.end)][-1] == Away(None)
 
 
 def test_names_of_pods_do_not_change_the_plan():
