@@ -20,17 +20,25 @@ from benchmark.manifests import chart, kubernetes_core_playbook, manifest_file, 
 from benchmark.peers import ANSIBLE, HELM, go_command, kubernetes_core, say
 from benchmark.process import measured
 from benchmark.record import Ratio, Record
-from benchmark.surroundings import ansible_environment, cluster, playbook_command
+from benchmark.surroundings import ansible_environment, cluster, local_cluster, playbook_command
 
 USER_AGENT = "nanoagent.k8s/"
-UNITS = {"wall": "s", "cpu": "s", "reads": "requests", "writes": "requests", "disturbed": "pods"}
+SCALE = "scale"
+UNITS = {"wall": "s", "cpu": "s", "memory": "MiB", "reads": "requests", "writes": "requests", "disturbed": "pods"}
 
 EMPTY = "empty playbook"
-OURS, AGAIN, OURS_NO_WAIT = "ours: install", "ours: second run", "ours: install, no wait"
-HELM_WAIT, HELM_WAIT_AGAIN = "helm: install --wait", "helm: upgrade --wait"
+OURS, AGAIN, CHANGED, REMOVED = "ours: install", "ours: second run", "ours: change", "ours: uninstall"
+OURS_NO_WAIT = "ours: install, no wait"
+HELM_WAIT, HELM_WAIT_AGAIN, HELM_WAIT_CHANGED, HELM_REMOVED = "helm: install --wait", "helm: upgrade --wait", "helm: change --wait", "helm: uninstall --wait"
 HELM_NO_WAIT, HELM_NO_WAIT_AGAIN = "helm: install", "helm: upgrade"
+HELM_ROLLS = "helm: upgrade --wait, chart with a random annotation"
 KUBECTL, KUBECTL_NO_WAIT, KUBECTL_AGAIN = "kubectl: apply, rollout status", "kubectl: apply", "kubectl: second apply"
-CORE, CORE_AGAIN = "kubernetes.core: install", "kubernetes.core: second run"
+CORE, CORE_AGAIN, CORE_CHANGED, CORE_REMOVED = (
+    "kubernetes.core: install",
+    "kubernetes.core: second run",
+    "kubernetes.core: change",
+    "kubernetes.core: uninstall",
+)
 
 RATIOS = [
     Ratio("ours: install / empty playbook", OURS, EMPTY),
@@ -38,43 +46,65 @@ RATIOS = [
     Ratio("ours: second run / empty playbook", AGAIN, EMPTY, "cpu"),
     Ratio("ours: install / helm: install --wait", OURS, HELM_WAIT),
     Ratio("ours: second run / helm: upgrade --wait", AGAIN, HELM_WAIT_AGAIN),
+    Ratio("ours: second run / helm: upgrade --wait, chart with a random annotation", AGAIN, HELM_ROLLS),
+    Ratio("ours: change / helm: change --wait", CHANGED, HELM_WAIT_CHANGED),
+    Ratio("ours: uninstall / helm: uninstall --wait", REMOVED, HELM_REMOVED),
     Ratio("ours: install, no wait / helm: install", OURS_NO_WAIT, HELM_NO_WAIT),
     Ratio("ours: install / kubectl: apply, rollout status", OURS, KUBECTL),
     Ratio("ours: install, no wait / kubectl: apply", OURS_NO_WAIT, KUBECTL_NO_WAIT),
     Ratio("ours: second run / kubectl: second apply", AGAIN, KUBECTL_AGAIN),
     Ratio("kubernetes.core: install / ours: install", CORE, OURS),
     Ratio("kubernetes.core: second run / ours: second run", CORE_AGAIN, AGAIN),
+    Ratio("kubernetes.core: change / ours: change", CORE_CHANGED, CHANGED),
+    Ratio("kubernetes.core: uninstall / ours: uninstall", CORE_REMOVED, REMOVED),
     Ratio("kubernetes.core: second run / ours: second run", CORE_AGAIN, AGAIN, "cpu"),
 ]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark alone."""
+    parser.add_argument("--simulated", type=int, default=0, metavar="N", help="on a cluster of its own with one real and N simulated nodes")
     parser.add_argument("--with-kubernetes-core", action="store_true", help="also measure kubernetes.core, which takes 770 MB in the cache folder")
 
 
 def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio]]:
     """Measure all arms one after the other, round by round."""
-    lab = Lab(folder)
-    arms: dict[str, Callable[[], None]] = {"empty": lab.empty, "ours": lab.ours, "ours-no-wait": lab.ours_no_wait}
-    arms |= _helm_arms(lab) | _kubectl_arms(lab)
-    if arguments.with_kubernetes_core:
-        arms |= _kubernetes_core_arm(lab)
-    lab.warm_up()
-    for number in range(arguments.rounds):
-        for name, arm in arms.items():
-            say(f"round {number + 1} of {arguments.rounds}: {name}")
-            arm()
-    return lab.record, RATIOS
+    with _surroundings(arguments.simulated) as surroundings:
+        lab = Lab(folder, surroundings, arguments.simulated)
+        arms: dict[str, Callable[[], None]] = {"empty": lab.empty, "ours": lab.ours, "ours-no-wait": lab.ours_no_wait}
+        arms |= _helm_arms(lab) | _kubectl_arms(lab)
+        if arguments.with_kubernetes_core:
+            arms |= _kubernetes_core_arm(lab)
+        lab.warm_up()
+        for number in range(arguments.rounds):
+            for name, arm in arms.items():
+                say(f"round {number + 1} of {arguments.rounds}: {name}")
+                arm()
+        return lab.record, RATIOS
+
+
+@contextmanager
+def _surroundings(simulated: int) -> Iterator[dict[str, str]]:
+    """The cluster to measure on; one with simulated nodes is started for it, and taken away again."""
+    if not simulated:
+        yield cluster()
+        return
+    say(f"starting a cluster with {simulated} simulated nodes")
+    try:
+        local_cluster("up", "--name", SCALE, "--nodes", "1", "--simulated", str(simulated))
+        answer = local_cluster("env", "--name", SCALE)
+        yield dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+    finally:
+        local_cluster("down", "--name", SCALE)
 
 
 class Lab:
     """The cluster, the image, and the arms that run the collection itself; every arm has a namespace of its own."""
 
-    def __init__(self, folder: Path):
-        surroundings = cluster()
+    def __init__(self, folder: Path, surroundings: dict[str, str], simulated: int):
         self.record = Record(UNITS)
         self.folder = folder
+        self.options = {"real_nodes_only": False} if simulated else {}
         self.kubectl = Kubectl(surroundings["KUBECONFIG"], surroundings.get("KUBE_BINARY"))
         self.environment = ansible_environment(folder, surroundings["KUBECONFIG"])
         self.image = build_and_push(name=f"{surroundings['REGISTRY']}/{REPOSITORY}:bench")["image"]
@@ -82,6 +112,7 @@ class Lab:
         self._empty_playbook = folder / "empty.json"
         self._empty_playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": []}]))
         self.record.facts.append(f"Kubernetes {self.kubectl.version()}, {len(self.kubectl.run('get', 'nodes', '-o', 'name').split())} nodes")
+        self.record.facts.append("memory is the peak of the largest process of a run")
         if not self._audit_log:
             self.record.facts.append("no audit log is known (AUDIT_LOG), so requests are not counted")
 
@@ -109,21 +140,29 @@ class Lab:
         self.timed(EMPTY, playbook_command(str(self._empty_playbook)))
 
     def ours(self) -> None:
-        """The playbook install, on a cluster without and then with the agent."""
+        """The playbook install on a cluster without and then with the agent, with one value changed, and the playbook uninstall."""
         with self.namespace("ours") as namespace:
             self.timed(OURS, self._install(namespace))
             before = self.kubectl.pods(namespace)
             self.timed(AGAIN, self._install(namespace))
             self._count(namespace)
             self.record.add(AGAIN, {"disturbed": disturbances(before, self.kubectl.pods(namespace))})
+            self.timed(CHANGED, self._install(namespace, change="two"))
+            variables = {"uninstall_namespace": namespace, "uninstall_name": NAME}
+            self.timed(REMOVED, playbook_command("nanoagent.k8s.uninstall", "-e", json.dumps(variables)))
 
     def ours_no_wait(self) -> None:
         """The playbook install, that ends with the last write."""
         with self.namespace("ours-no-wait") as namespace:
             self.timed(OURS_NO_WAIT, self._install(namespace, "-e", "agent_wait=false"))
 
-    def _install(self, namespace: str, *arguments: str) -> list[str]:
-        variables = {"agent_image": self.image, "agent_namespace": namespace, "agent_name": NAME}
+    def objects(self, namespace: str, create_namespace: bool, **options) -> list[dict]:
+        """What the playbook install would apply."""
+        return rendered(namespace, self.image, create_namespace, **self.options, **options)
+
+    def _install(self, namespace: str, *arguments: str, change: str = "one") -> list[str]:
+        variables = {"agent_image": self.image, "agent_namespace": namespace, "agent_name": NAME, "agent_pod_labels": {"change": change}}
+        variables |= {f"agent_{name}": value for name, value in self.options.items()} | {"agent_wait_timeout": 900}
         return playbook_command("nanoagent.k8s.install", "-e", json.dumps(variables), *arguments)
 
     def _count(self, namespace: str) -> None:
@@ -141,21 +180,35 @@ def _helm_arms(lab: Lab) -> dict[str, Callable[[], None]]:
     helm = str(go_command(HELM))
     lab.record.facts.append(f"helm {HELM.rpartition('@')[2]} with a chart made of the collection's own manifests")
 
-    def arm(name: str, first: str, second: str, *wait: str) -> None:
-        with lab.namespace(name) as namespace:
-            path = str(chart(lab.folder / namespace, rendered(namespace, lab.image, create_namespace=False)))
-            lab.timed(first, [helm, "install", NAME, path, "--namespace", namespace, "--create-namespace", *wait])
-            lab.timed(second, [helm, "upgrade", NAME, path, "--namespace", namespace, *wait])
+    def chart_of(namespace: str, **how) -> str:
+        return str(chart(lab.folder / namespace, lab.objects(namespace, create_namespace=False), **how))
 
-    return {
-        "helm-wait": lambda: arm("helm-wait", HELM_WAIT, HELM_WAIT_AGAIN, "--wait"),
-        "helm": lambda: arm("helm", HELM_NO_WAIT, HELM_NO_WAIT_AGAIN),
-    }
+    def waiting() -> None:
+        with lab.namespace("helm-wait") as namespace:
+            path, where = chart_of(namespace), ["--namespace", namespace, "--wait", "--timeout", "15m"]
+            lab.timed(HELM_WAIT, [helm, "install", NAME, path, "--create-namespace", *where])
+            lab.timed(HELM_WAIT_AGAIN, [helm, "upgrade", NAME, path, *where])
+            lab.timed(HELM_WAIT_CHANGED, [helm, "upgrade", NAME, path, "--set", "change=two", *where])
+            lab.timed(HELM_REMOVED, [helm, "uninstall", NAME, *where])
+
+    def not_waiting() -> None:
+        with lab.namespace("helm") as namespace:
+            path, where = chart_of(namespace), ["--namespace", namespace]
+            lab.timed(HELM_NO_WAIT, [helm, "install", NAME, path, "--create-namespace", *where])
+            lab.timed(HELM_NO_WAIT_AGAIN, [helm, "upgrade", NAME, path, *where])
+
+    def rolling() -> None:
+        with lab.namespace("helm-rolls") as namespace:
+            path, where = chart_of(namespace, rolls=True), ["--namespace", namespace, "--wait", "--timeout", "15m"]
+            measured([helm, "install", NAME, path, "--create-namespace", *where], lab.environment, str(lab.folder))
+            lab.timed(HELM_ROLLS, [helm, "upgrade", NAME, path, *where])
+
+    return {"helm-wait": waiting, "helm": not_waiting, "helm-rolls": rolling}
 
 
 def _kubectl_arms(lab: Lab) -> dict[str, Callable[[], None]]:
     def command(namespace: str, wait: bool) -> list[str]:
-        path = manifest_file(lab.folder, rendered(namespace, lab.image, create_namespace=True))
+        path = manifest_file(lab.folder, lab.objects(namespace, create_namespace=True))
         apply = shlex.join([*lab.kubectl.command, "apply", "--server-side", "-f", str(path)])
         status = shlex.join([*lab.kubectl.command, "rollout", "status", f"daemonset/{NAME}", "-n", namespace])
         return ["sh", "-c", f"{apply} && {status}" if wait else apply]
@@ -180,8 +233,14 @@ def _kubernetes_core_arm(lab: Lab) -> dict[str, Callable[[], None]]:
 
     def arm() -> None:
         with lab.namespace("core") as namespace:
-            path = str(kubernetes_core_playbook(lab.folder, rendered(namespace, lab.image, create_namespace=True)))
-            for row in (CORE, CORE_AGAIN):
+            for row, change, state in (
+                (CORE, "one", "present"),
+                (CORE_AGAIN, "one", "present"),
+                (CORE_CHANGED, "two", "present"),
+                (CORE_REMOVED, "two", "absent"),
+            ):
+                objects = lab.objects(namespace, create_namespace=True, change=change)
+                path = str(kubernetes_core_playbook(lab.folder, objects if state == "present" else objects[::-1], state))
                 usage = measured(playbook_command(path, python=python), environment, str(lab.folder))
                 lab.record.add(row, usage.figures())
 

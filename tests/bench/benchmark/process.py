@@ -25,11 +25,12 @@ class Usage:
 
     wall: float
     cpu: float
+    memory: float
     output: str
 
     def figures(self) -> dict[str, float]:
-        """Both times, in seconds."""
-        return {"wall": self.wall, "cpu": self.cpu}
+        """Both times, in seconds, and the peak resident memory of the largest of its processes, in MiB."""
+        return {"wall": self.wall, "cpu": self.cpu, "memory": self.memory}
 
 
 def measured(command: Sequence[str], environment: Mapping[str, str] | None = None, folder: str | None = None, known: Sequence[int] = (0,)) -> Usage:
@@ -54,4 +55,4 @@ def measured(command: Sequence[str], environment: Mapping[str, str] | None = Non
         text = output.read()
     if child.returncode not in known:
         raise BenchFailed(f"{command[0]} ended with {child.returncode}:\n" + "\n".join(text.strip().splitlines()[-LAST_LINES:]))
-    return Usage(wall, usage.ru_utime + usage.ru_stime, text)
+    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)

@@ -52,10 +52,19 @@ def cluster() -> dict[str, str]:
     """KUBECONFIG, REGISTRY and the rest: the user's own where both are set, else the local cluster's."""
     if os.environ.get("KUBECONFIG") and os.environ.get("REGISTRY"):
         return {name: os.environ[name] for name in ("KUBECONFIG", "REGISTRY", "KUBE_BINARY", "AUDIT_LOG") if name in os.environ}
-    answer = subprocess.run([sys.executable, str(PROJECT / "tests" / "cluster"), "env"], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise BenchFailed(f"no cluster ({answer.stderr.strip()}): run 'make cluster-up', or set KUBECONFIG and REGISTRY")
-    return dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
+    try:
+        answer = local_cluster("env")
+    except BenchFailed as failure:
+        raise BenchFailed(f"no cluster ({failure}): run 'make cluster-up', or set KUBECONFIG and REGISTRY") from None
+    return dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+
+
+def local_cluster(*arguments: str) -> str:
+    """What the command line of the local cluster prints."""
+    done = subprocess.run([sys.executable, str(PROJECT / "tests" / "cluster"), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchFailed(done.stderr.strip())
+    return done.stdout
 
 
 def binaries() -> dict[str, str]:
