@@ -257,7 +257,7 @@ def adoption_plan(release: dict, live: dict[tuple, dict], desired: list[dict], m
       "left": [title of what is not wanted and stays],
       "steps": [delete steps as in plan.plan, to be taken last: unwanted objects, then the release's records],
       "restarts": whether pods are replaced, "notes": [line]}.
-    :raises Failure: a wanted object belongs to another release
+    :raises Failure: a wanted object belongs to another release, or the release's DaemonSet would stay beside a new one
     """
     mine = (release["namespace"], release["name"])
     taken = {}
@@ -276,6 +276,12 @@ def adoption_plan(release: dict, live: dict[tuple, dict], desired: list[dict], m
     unwanted = _unwanted(release, live, desired)
     removed = _removable(unwanted, live) if remove_left else []
     left = [ref for ref in unwanted if ref not in removed]
+    agents = [ref["metadata"]["name"] for ref in left if ref["kind"] == "DaemonSet"]
+    if agents and any(obj["kind"] == "DaemonSet" and identity(obj) not in live for obj in desired):
+        raise Failure(
+            f"the Helm release {'/'.join(mine)} has the DaemonSet {agents[0]}, which would go on running beside a second one",
+            f"set name: {agents[0]}, so that it is taken over",
+        )
     steps = [{"action": "delete", "fields": [], "desired": None, "live": live[identity(ref)]} for ref in removed]
     steps += [{"action": "delete", "fields": [], "desired": None, "live": record} for record in release["records"]]
     return {

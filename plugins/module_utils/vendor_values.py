@@ -20,6 +20,7 @@ except ImportError:
     # render.YAML_IMPORT_ERROR holds the traceback that the module reports.
     pass
 
+_DAEMON_SET = "spyderbat-nanoagent"
 _PRIORITY_CLASS = "spyderbat-high-priority"
 _SECRET_KEY = "spyderbat-registration-key"
 _ARN = re.compile(r"arn:[a-z-]+:secretsmanager:(?P<region>[a-z0-9-]+):[0-9]+:secret:.+")
@@ -153,6 +154,7 @@ def map_values(values: dict) -> tuple[dict, list[str]]:
 
     options = {
         "profile": "spyderbat",
+        "name": _DAEMON_SET,
         "image_pull_policy": at("image.pullPolicy"),
         "image_pull_secrets": _pull_secrets(at("image.pullSecrets")),
         "extra_args": at("agent.extra_args"),

@@ -35,6 +35,8 @@ from benchmark.peers import HELM, go_command  # noqa: E402 (the path comes first
 CHART = CHECKOUT / "tests" / "integration" / "vendor_chart"
 RELEASE = "vendor"
 AGENT = "spyderbat-nanoagent"
+OWNER = "test.nanoagent.k8s.example/owner"
+MODULE = "nanoagent.k8s.agent"
 OURS = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
 
 
@@ -120,12 +122,22 @@ class Site:
         return pods(self.kubectl, self.namespace)
 
 
+@pytest.fixture(scope="module")
+def pushed():
+    """What was pushed once: {"image": reference}."""
+    return {}
+
+
 @pytest.fixture
-def site(cluster_env, push, shipped, kubectl, helm):  # noqa: F811 (fixtures)
+def site(cluster_env, pushed, push, shipped, kubectl, helm):  # noqa: F811 (fixtures)
+    if not pushed:
+        pushed["image"] = push(shipped)
     namespace = f"test-adopt-{uuid.uuid4().hex[:8]}"
     cluster = Cluster({**dict.fromkeys(connection_argument_spec()), "kubeconfig": cluster_env["KUBECONFIG"]})
-    yield Site(namespace, push(shipped), cluster, helm, kubectl)
+    yield Site(namespace, pushed["image"], cluster, helm, kubectl)
     helm("uninstall", RELEASE, "--namespace", namespace)
+    for kind in ("clusterrole", "clusterrolebinding"):
+        kubectl("delete", kind, "-l", f"{OWNER}={namespace}")
     kubectl("delete", "clusterrole", namespace, "--ignore-not-found")
     kubectl("delete", "clusterrolebinding", f"spyderbat-rolebinding-cluster-{namespace}", "--ignore-not-found")
     kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
@@ -245,3 +257,40 @@ def test_a_wrong_release_is_refused(site):
     pending["metadata"]["labels"]["status"] = "pending-upgrade"
     with pytest.raises(Failure, match="Helm is at work on it"):
         helm_release.read_release([pending], RELEASE, site.namespace)
+
+
+def test_the_module_takes_over_with_the_releases_values(site, run_tasks, cluster_env, tmp_path):
+    site.install(server_side=False)
+    before = site.pods()
+    values = tmp_path / "values.yaml"
+    values.write_text(site.helm("get", "values", RELEASE, "--namespace", site.namespace, "--all", "--output", "yaml").stdout)
+    code = "canary-5d20c1"
+    options = {
+        "kubeconfig": cluster_env["KUBECONFIG"],
+        "namespace": site.namespace,
+        "values_file": str(values),
+        "registration_code": code,
+        "orc_url": "https://orc.example",
+        "adopt_helm_release": RELEASE,
+        # The collector takes the place of the vendor's agent here, and wants a folder for its socket.
+        "extra_volumes": [{"name": "socket", "emptyDir": {}}],
+        "extra_volume_mounts": [{"name": "socket", "mountPath": "/run/nanoagent"}],
+        "labels": {OWNER: site.namespace},
+    }
+    [predicted] = run_tasks([{MODULE: options}], "--check", "--diff")
+    assert predicted["changed"], predicted
+    assert site.pods() == before and "helm" in site.managers()
+
+    [first] = run_tasks([{MODULE: options}], "--diff", "-vvv")
+    assert first["changed"] and first["actions"] == predicted["actions"] and first["notes"] == predicted["notes"], first
+    assert code not in run_tasks.process.stdout + json.dumps(first)
+    assert first["summary"]["ready"] == first["summary"]["nodes"] == len(before)
+    assert {"action": "delete", "object": f"Secret {site.namespace}/sh.helm.release.v1.{RELEASE}.v1", "fields": []} in first["actions"]
+    assert any(note.startswith(f"DaemonSet {site.namespace}/{AGENT}: its pods are replaced") for note in first["notes"]), first["notes"]
+    live = site.live("DaemonSet", AGENT)["spec"]
+    assert live["selector"] == {"matchLabels": {"name": AGENT}} and site.managers() == {FIELD_MANAGER}
+    after = site.pods()
+
+    [second] = run_tasks([{MODULE: options}])
+    assert not second["changed"] and second["requests"]["write"] == 0 and site.pods() == after
+    assert site.helm("uninstall", RELEASE, "--namespace", site.namespace).returncode != 0 and site.pods() == after

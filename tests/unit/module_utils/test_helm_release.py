@@ -9,6 +9,7 @@ import base64
 import copy
 import gzip
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -311,6 +312,17 @@ def test_an_object_of_another_release_is_refused(recorded):
     other = {"name": "other", "namespace": NAMESPACE, "revision": None, "chart": "", "hooks": 0, "objects": [], "records": []}
     with pytest.raises(Failure, match=f"belongs to the Helm release {NAMESPACE}/{NAME}, not to {NAMESPACE}/other"):
         helm_release.adoption_plan(other, by_identity(recorded["live"]), [wanted_like(daemon_set(recorded))], US)
+
+
+@pytest.mark.parametrize("remove", [False, True])
+def test_a_second_daemon_set_beside_the_releases_is_refused_unless_that_goes(recorded, remove):
+    other = workload() | {"apiVersion": "apps/v1", "metadata": {"name": "other", "namespace": NAMESPACE}}
+    run = partial(helm_release.adoption_plan, release([recorded["record"]]), by_identity(recorded["live"]), [other], US, remove)
+    if remove:
+        assert "DaemonSet" in [step["live"]["kind"] for step in run()["steps"]]
+        return
+    with pytest.raises(Failure, match="has the DaemonSet spyderbat-nanoagent, which would go on running.*Next: set name: spyderbat-nanoagent"):
+        run()
 
 
 def test_without_a_release_there_is_nothing_to_do():

@@ -7,8 +7,11 @@ import copy
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.vendor_values import load_values, map_values, merge
+from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
 
 ARN = "arn:aws:secretsmanager:us-east-2:123456789012:secret:agents/code-AbCdEf"
 ROLE = "arn:aws:iam::123456789012:role/agents"
@@ -16,6 +19,7 @@ CANARY = "canary-8c1f"
 # What the chart does with no values at all.
 DEFAULTS = {
     "profile": "spyderbat",
+    "name": "spyderbat-nanoagent",
     "image": "ghcr.io/spyderbat/nano-agent:latest",
     "require_digest": False,
     "image_pull_policy": "Always",
@@ -36,6 +40,7 @@ UNPINNED = "image: it has a tag and no digest"
 def changed(values: dict) -> dict:
     """The options that values lead to, less those that are the chart's defaults; None for a default that is gone."""
     options, _notes = map_values(values)
+    assert set(options) <= set(argument_spec())
     gone = {option: None for option in DEFAULTS if option not in options}
     return {option: value for option, value in options.items() if DEFAULTS.get(option) != value} | gone
 
@@ -246,3 +251,20 @@ def test_what_the_user_gives_wins_over_the_file(given, mapped, expected):
 def test_a_value_that_the_option_does_not_take_is_refused():
     with pytest.raises(Failure, match="values_file: value of omit_environment must be one of: no, everything"):
         merge(NOTHING_GIVEN, {"omit_environment": "sometimes"}, SPEC)
+
+
+def test_every_option_is_one_of_the_module_and_the_objects_can_be_made():
+    validator = ArgumentSpecValidator(argument_spec())
+    values = {"CLUSTER_NAME": "prod", "nanoagent": {"agentRegistrationCode": CANARY}, "priorityClassDefault": {"enabled": True}, "spyderbat_tags": "a=b"}
+    mapped, _notes = map_values(values)
+    options = merge(validator.validate({}).validated_parameters, mapped, argument_spec())
+    made = {(obj["kind"], obj["metadata"]["name"]): obj for obj in desired_objects(options)}
+    assert {("PriorityClass", "spyderbat-high-priority"), ("Deployment", "clustermonitor-deployment"), ("ServiceAccount", "spyderbat-serviceaccount")} <= set(
+        made
+    )
+    agent = made[("DaemonSet", "spyderbat-nanoagent")]
+    assert agent["spec"]["selector"] == {"matchLabels": {"name": "spyderbat-nanoagent"}}
+    [container] = agent["spec"]["template"]["spec"]["containers"]
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert (env["CLUSTER_NAME"], env["SPYDERBAT_TAGS"], container["image"]) == ("prod", "a=b", DEFAULTS["image"])
+    assert CANARY not in str(agent)
