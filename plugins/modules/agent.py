@@ -920,6 +920,28 @@ kept:
   type: list
   elements: str
   returned: O(state=absent)
+owed:
+  description:
+    - Pods that only the kubelet of a node that is down can end, and the namespace that waits for them. They do not make
+      the uninstall fail.
+  type: list
+  elements: dict
+  returned: O(state=absent)
+  contains:
+    object:
+      description: Kind, namespace and name.
+      type: str
+    node:
+      description: The pod's node; empty for other kinds.
+      type: str
+    reason:
+      description: What holds it, and how it ends.
+      type: str
+leftovers:
+  description: What else was still there when the time was up, in the same shape.
+  type: list
+  elements: dict
+  returned: O(state=absent) failed
 manifests:
   description: The objects in apply order.
   type: list
@@ -929,6 +951,19 @@ manifest:
   description: The same as one multi-document YAML text, the same bytes at every run.
   type: str
   returned: O(state=rendered)
+left_out:
+  description: One line for each Secret, which no manifest holds, with the command that makes it from files of yours.
+  type: list
+  elements: str
+  returned: O(state=rendered)
+files:
+  description: What was done, or in check mode would be done, to each file.
+  type: list
+  elements: dict
+  returned: O(render_dir) is set
+  sample:
+    - action: create
+      path: /srv/manifests/001-namespace-nanoagent.yml
 rolled_back:
   description: Whether the previous revision is back and verified.
   type: bool
