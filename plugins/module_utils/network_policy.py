@@ -40,14 +40,16 @@ def objects(options: dict) -> list[dict]:
         return []
     ingress = [{"ports": [{"protocol": "TCP", "port": options["metrics"]["port"]}]}] if wants_metrics(options) else []
     egress = [] if options["profile"] == "bundled" else [{"ports": _ports(options)}]
-    egress += options.get("network_policy_egress") or []
-    spec = {
-        "podSelector": {"matchLabels": own_pod_labels(options["name"])},
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": ingress,
-        "egress": egress,
-    }
+    egress += [_with_protocols(rule) for rule in options.get("network_policy_egress") or []]
+    # The API server keeps no empty list; the types say that what is not named is forbidden.
+    rules = {key: value for key, value in (("ingress", ingress), ("egress", egress)) if value}
+    spec = {"podSelector": {"matchLabels": own_pod_labels(options["name"])}, "policyTypes": ["Ingress", "Egress"], **rules}
     return [made(options, "networking.k8s.io/v1", "NetworkPolicy", options["name"], spec=spec)]
+
+
+def _with_protocols(rule):
+    # The API server adds it, inside of a list that it treats as one: left out, it would be a difference for ever.
+    return {**rule, "ports": [{"protocol": "TCP", **port} for port in rule["ports"]]} if rule.get("ports") else rule
 
 
 def _ports(options):

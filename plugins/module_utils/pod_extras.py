@@ -11,6 +11,9 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import as_text, check_annotations, check_dns_label, check_env_name, check_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import RESERVED
 
+# Defaults of the API server in parts of a pod that are atomic in server-side apply.
+_ADDED = {"fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"}, "serviceAccountToken": {"expirationSeconds": 3600}}
+
 
 def check(options: dict) -> None:
     """Failure for additions that the API server would refuse on their own; pod_template sees to what clashes."""
@@ -54,7 +57,13 @@ def host_path_part(options: dict) -> dict:
 
 def extra_env(options: dict) -> list[dict]:
     """The user's variables, values as text."""
-    return [{**entry, "value": as_text(entry["value"])} if entry.get("value") is not None else dict(entry) for entry in options.get("extra_env") or []]
+    given = options.get("extra_env") or []
+    return [{**entry, "value": as_text(entry["value"])} if entry.get("value") is not None else _as_stored(entry) for entry in given]
+
+
+def extra_volumes(options: dict) -> list[dict]:
+    """The user's volumes."""
+    return _as_stored(options.get("extra_volumes") or [])
 
 
 def check_unique(what: str, key: str, entries: list[dict]) -> None:
@@ -64,6 +73,15 @@ def check_unique(what: str, key: str, entries: list[dict]) -> None:
         if entry[key] in seen:
             raise Failure(f"{what} {entry[key]} is there twice", "choose another name or path, or leave out what the collection sets itself")
         seen.add(entry[key])
+
+
+def _as_stored(value):
+    """With what the API server adds inside of fields that it treats as one, where a run would else see a difference for ever."""
+    if isinstance(value, list):
+        return [_as_stored(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: {**_ADDED.get(key, {}), **_as_stored(item)} if isinstance(item, dict) else _as_stored(item) for key, item in value.items()}
 
 
 def _volume_name(entry):

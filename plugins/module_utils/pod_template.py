@@ -37,7 +37,7 @@ def pod_template(options: dict, part: dict, labels: dict, facts: dict) -> dict:
     shares = [part, credentials.part(options, facts), outbound.ca_part(options), pod_extras.host_path_part(options)]
     init = seccomp.init_part(options, options["image"], policy)
     mounts = [mount for share in shares for mount in share["mounts"]] + (options.get("extra_volume_mounts") or [])
-    volumes = [volume for share in shares for volume in share["volumes"]] + init["volumes"] + (options.get("extra_volumes") or [])
+    volumes = [volume for share in shares for volume in share["volumes"]] + init["volumes"] + pod_extras.extra_volumes(options)
     env = [_NODE_NAME, *(variable for share in shares for variable in share.get("env", [])), *outbound.proxy_env(options), *pod_extras.extra_env(options)]
     _check_consistent(mounts, volumes, env)
     spec = {

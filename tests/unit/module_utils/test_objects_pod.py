@@ -39,6 +39,16 @@ def test_values_become_text():
     assert labels["n"] == "1" and "n" not in daemon_set(pod_labels={"n": 1})["spec"]["selector"]["matchLabels"]
 
 
+def test_what_the_api_server_adds_inside_of_atomic_fields_is_there_from_the_start():
+    cpu = {"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}
+    [_node_name, first, second] = container(extra_env=[{"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}, cpu])["env"]
+    assert first["valueFrom"] == {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}} and second == cpu
+    items = [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels"}}]
+    volume = {"name": "p", "projected": {"sources": [{"downwardAPI": {"items": items}}, {"serviceAccountToken": {"path": "t"}}]}}
+    [labels, token] = pod(extra_volumes=[volume])["volumes"][-1]["projected"]["sources"]
+    assert labels["downwardAPI"]["items"][0]["fieldRef"]["apiVersion"] == "v1" and token["serviceAccountToken"]["expirationSeconds"] == 3600
+
+
 def test_labels_and_annotations_reach_every_object():
     found = objects(labels={"team": "x"}, annotations={"note": "two words"}, network_policy=True, metrics={"scrape": "service_monitor"})
     parent = found.pop("ConfigMap/nanoagent")
@@ -119,7 +129,7 @@ def test_a_service_monitor_finds_its_service_and_the_service_its_pods():
 
 def test_the_network_policy_lets_through_what_is_needed_and_no_more():
     spec = objects(network_policy=True)["NetworkPolicy/nanoagent"]["spec"]
-    assert (spec["ingress"], spec["egress"], spec["policyTypes"]) == ([], [], ["Ingress", "Egress"])
+    assert spec["policyTypes"] == ["Ingress", "Egress"] and not {"ingress", "egress"} & set(spec)
     pods = daemon_set()["spec"]["template"]["metadata"]["labels"]
     assert spec["podSelector"]["matchLabels"].items() <= pods.items()
     scraped = objects(network_policy=True, metrics={"scrape": "annotations"})["NetworkPolicy/nanoagent"]["spec"]
@@ -129,6 +139,8 @@ def test_the_network_policy_lets_through_what_is_needed_and_no_more():
     [own, added] = objects(**given)["NetworkPolicy/nanoagent"]["spec"]["egress"]
     assert {(port["protocol"], port["port"]) for port in own["ports"]} == {("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 6443), ("TCP", 3128)}
     assert added == rule
+    given["network_policy_egress"] = [{"ports": [{"port": 9}, {"port": 9, "protocol": "UDP"}]}]
+    assert [port["protocol"] for port in objects(**given)["NetworkPolicy/nanoagent"]["spec"]["egress"][1]["ports"]] == ["TCP", "UDP"]
 
 
 @pytest.mark.parametrize(
