@@ -13,6 +13,9 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.files import synchronise
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, note_line
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 
 try:
     import yaml
@@ -30,14 +33,18 @@ KUSTOMIZATION = "kustomization.yaml"
 def rendered(options: dict, check_mode: bool = False, want_diff: bool = False) -> dict:
     """The module's result for state rendered; with options["render_dir"] that folder is brought up to date.
 
-    {"changed", "manifests": [object], "manifest": multi-document YAML, "left_out": [line]}, in apply order; with a folder
-    also "files": [{"action": create|update|keep|delete, "path"}], and "diff" where it is wanted. Secrets are left out:
-    their values must not stand in files; `left_out` says for each how to make it.
+    {"changed", "manifests": [object], "manifest": multi-document YAML, "left_out": [line], "notes": [line]}, in apply order;
+    with a folder also "files": [{"action": create|update|keep|delete, "path"}], and "diff" where it is wanted. Secrets are
+    left out: their values must not stand in files; `left_out` says for each how to make it. notes: what the platform that
+    options["platform"] names asks for; none is recognised here, as no cluster is asked.
     """
-    desired = desired_objects(options)
+    platforms = choose(options["platform"], [])
+    options, notes = adjust(with_profile_defaults(options), platforms)
+    desired = desired_objects(options, {"platforms": platforms})
     objects = [obj for obj in desired if obj["kind"] != "Secret"]
     left_out = [how_to_make(obj) for obj in desired if obj["kind"] == "Secret"]
     result = {"changed": False, "manifests": objects, "manifest": manifest_text(objects), "left_out": left_out}
+    result["notes"] = [note_line(note) for note in notes]
     if options["render_dir"]:
         steps = synchronise(options["render_dir"], rendered_files(objects, left_out), MARK, check_mode)
         result["changed"] = any(step["action"] != "keep" for step in steps)

@@ -84,6 +84,13 @@ def test_after_plain_kubectl_apply_only_owners_change(run_tasks, options, push, 
     assert first["changed"] and first["actions"] == predicted["actions"]
     assert pods(kubectl, name) == before and generations(kubectl, name) == made
     assert not second["changed"] and second["requests"]["write"] == 0
+    # kubectl holds these fields beside us, so that a new value is a conflict, once.
+    other = {**present, "max_unavailable": "1"}
+    [refused, taken, last] = run_tasks([{AGENT: other}, {AGENT: {**other, "force_conflicts": True}}, {AGENT: {**present, "max_unavailable": "2"}}])
+    message = one_line(refused)
+    assert "held by kubectl-client-side-apply" in message and "force_conflicts" in message
+    assert taken["changed"] and last["changed"] and not last.get("failed"), last
+    assert pods(kubectl, name) == before
 
 
 def test_the_folder_is_a_kustomization_and_the_text_means_the_same_to_kubectl(run_tasks, given, kubectl, name, tmp_path):

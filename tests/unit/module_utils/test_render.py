@@ -78,6 +78,12 @@ def test_a_secret_is_left_out_and_the_way_to_make_it_is_told(tmp_path):
     assert CANARY not in str(result) and not any(CANARY.encode() in text for text in texts.values())
 
 
+def test_a_named_platform_gets_what_it_asks_for_and_none_is_guessed():
+    plain, openshift = rendered(options()), rendered(options(platform="openshift"))
+    assert plain["notes"] == [] and rendered(options(platform="none"))["manifest"] == plain["manifest"]
+    assert openshift["notes"] and openshift["manifest"] != plain["manifest"]
+
+
 @pytest.mark.parametrize("value", ["y", "N", "1e3", "-.5e-3", "0o17", "0O17", "12.", "yes", "null", "1", "1.0", "0x1f", "1_000", "~", "2026-01-01", ""])
 def test_text_that_looks_like_something_else_is_quoted(value):
     text = manifest_text([{value or "empty": value}])
