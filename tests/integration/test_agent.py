@@ -156,7 +156,8 @@ def test_an_upgrade_replaces_every_pod_and_a_wrong_one_names_its_cause(run_tasks
     run_tasks([{AGENT: {**options, "image": old}}])
     before = pods(kubectl, name)
     [upgraded] = run_tasks([{AGENT: {**options, "image": new, "max_unavailable": "100%"}}])
-    assert [action["object"] for action in upgraded["actions"] if action["action"] != "keep"] == [f"DaemonSet {name}/{name}"]
+    # The ConfigMap is the set's parent, which remembers what was applied.
+    assert [action["object"] for action in upgraded["actions"] if action["action"] != "keep"] == [f"ConfigMap {name}/{name}", f"DaemonSet {name}/{name}"]
     after = pods(kubectl, name)
     assert after.keys() == before.keys() and not {uid for uid, _restarts in after.values()} & {uid for uid, _restarts in before.values()}
 
