@@ -202,6 +202,7 @@ def test_a_registration_code_shows_nowhere_and_a_new_one_replaces_the_pods_once(
     rotated = install(run_tasks, {**given, **WRITABLE, "registration_code": CANARY[::-1]}, "--diff", "-vvvv")
     assert {uid for uid, _restarts in pods(kubectl, name).values()}.isdisjoint(before)
     assert [action["object"] for action in rotated["actions"] if action["action"] != "keep"] == [
+        f"ConfigMap {name}/{name}",
         f"Secret {name}/{name}-credentials",
         f"DaemonSet {name}/{name}",
     ]
