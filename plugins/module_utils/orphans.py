@@ -24,7 +24,8 @@ def left_behind(steps: list[dict], parent_live: dict | None) -> dict | None:
     """
     for step in steps:
         if step["action"] == "recreate" and step["live"]["kind"] == "DaemonSet":
-            return step["live"]["spec"]["selector"]["matchLabels"]
+            # The selector may consist of expressions only; the labels of its pods match them.
+            return step["live"]["spec"]["selector"].get("matchLabels") or step["live"]["spec"]["template"]["metadata"]["labels"]
     text = (((parent_live or {}).get("metadata") or {}).get("annotations") or {}).get(NOTE)
     return json.loads(text) if text else None
 

@@ -19,6 +19,8 @@ def pod(name, node, controlled=False, revision="x"):
 
 def test_the_parent_remembers_until_told_otherwise():
     assert left_behind([RECREATE], None) == LABELS
+    spec = {"selector": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}, "template": {"metadata": {"labels": {"a": "b"}}}}
+    assert left_behind([{**RECREATE, "live": {**RECREATE["live"], "spec": spec}}], None) == {"a": "b"}
     assert left_behind([{"action": "keep", "live": RECREATE["live"]}], None) is None
     assert left_behind([], {"metadata": {"annotations": note(LABELS)}}) == LABELS
     assert note(None) == {}
