@@ -167,6 +167,17 @@ def test_a_critical_class_of_the_system(run_tasks, options, push, shipped, kubec
     assert [entry["status"]["used"]["pods"] for entry in quota] == [str(len(specs(kubectl, name)))]
 
 
+def test_limits_are_a_share_of_the_smallest_node(run_tasks, options, kubectl):
+    sizes = [node["status"]["allocatable"] for node in json.loads(kubectl("get", "nodes", "-o", "json"))["items"]]
+    cores = min(float(size["cpu"].removesuffix("m")) / (1000 if size["cpu"].endswith("m") else 1) for size in sizes)
+    kibibytes = min(int(size["memory"].removesuffix("Ki")) for size in sizes)
+    image = f"registry.example/c@sha256:{'0' * 64}"
+    [predicted] = run_tasks([{AGENT: {**options, "image": image, "limit_percent": 5}}], "--check", "--diff")
+    limits = {"cpu": f"{int(cores * 50 + 1e-6)}m", "memory": f"{kibibytes * 5 // 100 // 1024}Mi"}
+    shown = "".join(predicted["diff"]["after"].split())
+    assert f'"limits":{json.dumps(limits, separators=(",", ":"))}' in shown, predicted
+
+
 def test_a_seccomp_profile_that_is_brought_to_the_nodes_is_in_force(run_tasks, options, push, shipped, kubectl, name):
     image = push(shipped)
     make_a_folder = ("--", "/collector", "deliver", "/etc/nanoagent/collector.json", "/run/nanoagent/new/file")
