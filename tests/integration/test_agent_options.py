@@ -221,6 +221,27 @@ def test_a_registration_code_shows_nowhere_and_a_new_one_replaces_the_pods_once(
     assert CANARY[::-1] not in told and base64.b64encode(CANARY[::-1].encode()).decode() not in told
 
 
+def test_a_changed_secret_of_the_user_s_replaces_the_pods_once(run_tasks, options, push, shipped, kubectl, name):
+    def store(value):
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own", "namespace": name}, "stringData": {"code": value}}
+        kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(secret))
+
+    existing = {"name": "own", "key": "code", "restart_on_change": True}
+    given = {**options, **WRITABLE, "profile": "custom", "args": ["run"], "max_unavailable": "100%", "credentials": {"existing_secret": existing}}
+    given["image"] = push(shipped)
+    kubectl("create", "namespace", name)
+    [missing] = run_tasks([{AGENT: given}])
+    assert f"the Secret {name}/own does not exist" in one_line(missing)
+    store(CANARY)
+    install(run_tasks, given, "--diff", "-vvvv")
+    before = {uid for uid, _restarts in pods(kubectl, name).values()}
+    store(CANARY[::-1])
+    install(run_tasks, given, "--diff", "-vvvv")
+    assert {uid for uid, _restarts in pods(kubectl, name).values()}.isdisjoint(before)
+    told = run_tasks.process.stdout + run_tasks.process.stderr
+    assert CANARY[::-1] not in told and base64.b64encode(CANARY[::-1].encode()).decode() not in told
+
+
 def test_metrics_are_there_to_be_scraped(run_tasks, options, push, shipped, kubectl, name):
     rule = {"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}], "ports": [{"port": 9}]}
     policy = {"network_policy": True, "network_policy_egress": [rule]}
