@@ -83,4 +83,5 @@ def _parent(steps):
 def _write(cluster, step, force):
     if step["action"] == "recreate":
         cluster.delete(step["live"], "Orphan" if step["live"]["kind"] in _WORKLOADS else "Background")
+        cluster.await_gone(step["live"])
     cluster.apply(step["desired"], force)

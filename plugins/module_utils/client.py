@@ -49,6 +49,7 @@ _READS = ("GET", "HEAD")
 _MERGE_PATCH = "application/merge-patch+json"
 # A server that has answered before is waited for longer than one that perhaps was never there.
 _PATIENCE_AT_FIRST = 2.0
+_POLL = 0.1
 
 
 def connect(options: dict, run: Run) -> Cluster:
@@ -195,6 +196,25 @@ class Cluster:
             if not now["metadata"].get("deletionTimestamp"):
                 raise
         return True
+
+    def await_gone(self, obj: dict, timeout: float = 60.0) -> None:
+        """Returns when exactly this object (by uid), which was deleted, is gone; Failure where it is there after timeout seconds.
+
+        An object that finalizers hold, as the propagation policies Orphan and Foreground do, stays a while: what is
+        applied under its name meanwhile would go to the one that ends.
+        """
+        kind, metadata = kind_of(obj), obj["metadata"]
+        deadline = time.monotonic() + timeout
+        while True:
+            now = self.get(kind.kind, metadata["name"], metadata.get("namespace"))
+            if now is None or now["metadata"]["uid"] != metadata["uid"]:
+                return
+            if time.monotonic() > deadline:
+                held = ", ".join(now["metadata"].get("finalizers") or []) or "no finalizer"
+                raise Failure(
+                    f"{title(obj)} was deleted and is still there after {timeout:g} s ({held})", "look at who has to remove its finalizers, then run again"
+                )
+            time.sleep(_POLL)
 
     def logs(self, namespace: str, pod: str, container: str, lines: int, previous: bool = False) -> str:
         """The container's last log lines; empty where they cannot be had: they explain a failure, and must not hide it."""

@@ -114,6 +114,22 @@ def test_a_delete_that_always_meets_a_conflict_looks_what_is_there(meet, now, ou
     assert methods(server) == ["GET"]
 
 
+@pytest.mark.parametrize("end", [(404, {}), (200, {**CONFIG, "metadata": {"uid": "2"}})])
+def test_an_object_that_ends_slowly_is_waited_for(meet, end):
+    answers = iter([(200, CONFIG), (200, CONFIG), end])
+    cluster, server = meet(lambda *_: next(answers), Lose())
+    cluster.await_gone(CONFIG)
+    assert methods(server) == ["GET"] * 3
+
+
+def test_an_object_that_does_not_end_is_told_with_its_finalizers(meet):
+    held = {**CONFIG, "metadata": {**CONFIG["metadata"], "finalizers": ["orphan"]}}
+    cluster, _server = meet(lambda *_: (200, held))
+    with pytest.raises(Failure) as caught:
+        cluster.await_gone(CONFIG, timeout=0.2)
+    assert "ConfigMap n/c was deleted and is still there after 0.2 s (orphan)" in caught.value.message
+
+
 def test_a_server_that_was_never_there_is_not_waited_for_long():
     cluster = Cluster({**dict.fromkeys(connection_argument_spec()), "host": "http://127.0.0.1:1", "api_key": "a-token-of-this-test"})
     with pytest.raises(Failure) as caught:
