@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import random
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -17,13 +19,16 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nanoagent.k8s.plugins.module_utils import agent, applyset, collector_image, uninstall
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
+from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_view
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready
 from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import verify
 from ansible_collections.nanoagent.k8s.plugins.modules import agent as agent_module
+from ansible_collections.nanoagent.k8s.plugins.modules import agent_info as info_module
 from ansible_collections.nanoagent.k8s.plugins.modules import collector_image as image_module
 from ansible_collections.nanoagent.k8s.tests.faults import kubernetes_faults
 from ansible_collections.nanoagent.k8s.tests.faults.authority import Authority
@@ -38,15 +43,17 @@ PARALLEL = 8
 PATIENCE = 3.0
 PROVEN = "faults-proof"
 JOBS = {"present": agent.present, "absent": uninstall.absent}
+# Labels that no pod of the module has.
+ODD = {"app.kubernetes.io/name": "odd"}
 # More than any node has: the pods stay Pending, which costs nothing.
 NOWHERE = {"requests": {"cpu": "1000"}}
 SOMEWHERE = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 
 
 def scenario(seed: int) -> str:
-    """What a seed does: proof and follow are few, as they need real pods on every node."""
-    if seed % 20 == 7:
-        return "follow"
+    """What a seed does; what needs several real pods is rare."""
+    if seed % 20 in (7, 17):
+        return "follow" if seed % 20 == 7 else "recreate"
     if seed % 10 == 3:
         return "proof"
     return random.Random(f"scenario {seed}").choice(["install", "install", "upgrade", "upgrade", "uninstall"])
@@ -92,11 +99,12 @@ class Lab:
     def run(self, options: dict, cluster: Cluster | None = None) -> dict:
         return JOBS[options["state"]](cluster or self.straight, options, False, True)
 
-    def complete(self, options: dict) -> None:
-        """A run without faults ends well, and one more writes nothing."""
-        self.run(options)
-        again = self.run(options)
-        assert not again["changed"], again["actions"]
+    def complete(self, options: dict, story: Story) -> None:
+        """A run without faults ends well, and one more writes nothing; where the story ended well, not even the first."""
+        first = self.run(options)
+        assert story.failure or not first["changed"], first["actions"]
+        again = self.run(options, self.connect({"kubeconfig": self.env["KUBECONFIG"]}))
+        assert not again["changed"] and again["requests"]["write"] == 0, again["actions"]
 
     def daemon_sets(self, name: str) -> list[str]:
         """The uids of every DaemonSet, anywhere, that bears this name or belongs to this set."""
@@ -104,17 +112,31 @@ class Lab:
         label, identifier = applyset.MEMBER_LABEL, applyset.set_id(name, name)
         return [i["metadata"]["uid"] for i in items if i["metadata"]["name"] == name or (i["metadata"].get("labels") or {}).get(label) == identifier]
 
-    def ready_nodes(self, name: str) -> set[str]:
-        """The nodes on which a pod of this agent is ready."""
-        labels = ",".join(f"{key}={value}" for key, value in daemon_set_labels(name).items())
-        pods, _version = self.straight.list("Pod", name, labelSelector=labels)
-        return {pod["spec"]["nodeName"] for pod in pods if any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or [])}
+    def ready_nodes(self, name: str, labels: dict | None = None) -> set[str]:
+        """The nodes on which a pod of this agent, or with these labels, is ready and not about to end."""
+        text = ",".join(f"{key}={value}" for key, value in (labels or daemon_set_labels(name)).items())
+        pods, _version = self.straight.list("Pod", name, labelSelector=text)
+        return {pod["spec"]["nodeName"] for pod in pods if is_ready(pod) and not pod["metadata"].get("deletionTimestamp")}
 
-    def left(self, name: str) -> list[str]:
+    def give_odd_selector(self, name: str) -> None:
+        """Makes the DaemonSet anew, with other labels on its pods and a selector that the module never writes."""
+        [daemon_set], _version = self.straight.list("DaemonSet", name)
+        self.straight.delete(daemon_set, "Foreground")
+        while self.straight.get("DaemonSet", name, name):
+            time.sleep(0.2)
+        wanted = {**owned_view(daemon_set, FIELD_MANAGER), "apiVersion": "apps/v1", "kind": "DaemonSet"}
+        wanted["spec"]["selector"] = {"matchExpressions": [{"key": key, "operator": "In", "values": [value]} for key, value in ODD.items()]}
+        wanted["spec"]["template"]["metadata"]["labels"] = ODD
+        self.straight.apply(wanted)
+        while not self.ready_nodes(name, ODD):
+            time.sleep(0.2)
+
+    def left(self, name: str, ending_too: bool = True) -> list[str]:
         """Whatever carries the label of this set, and its namespace."""
         home = self.straight.get("Namespace", name)
         lists = self.straight.parallel([lambda kind=kind: self._members(kind, name) for kind in INSTALL_ORDER if kind != "Namespace"])
-        return [item for items in lists for item in items] + ([f"Namespace {name}"] if home else [])
+        found = [item for items in lists for item in items] + ([{**home, "kind": "Namespace"}] if home else [])
+        return [f"{item['kind']} {item['metadata']['name']}" for item in found if ending_too or not item["metadata"].get("deletionTimestamp")]
 
     def _members(self, kind, name):
         try:
@@ -123,7 +145,7 @@ class Lab:
             # A kind that this cluster does not serve.
             assert failure.status == 404, failure
             return []
-        return [f"{kind} {item['metadata']['name']}" for item in items]
+        return items
 
     def remove(self, name: str) -> None:
         self.run(self.options(name, state="absent", wait=True))
@@ -146,6 +168,7 @@ class Story:
             self.failure = failure.message
             assert "\n" not in failure.message and "Next: " in failure.message, failure.message
             assert "Traceback" not in failure.message and "('" not in failure.message, failure.message
+            assert self.proxy.plan.log and " rejects " not in failure.message, failure.message
 
     def __str__(self) -> str:
         how = f"failed: {self.failure}" if self.failure else "ended well"
@@ -206,7 +229,7 @@ def install(lab, story):
     options = lab.options(name, resources=SOMEWHERE if draw.random() < 0.2 else NOWHERE, **given)
     story.meet(lambda: lab.run(options, lab.through(story.proxy)))
     assert len(lab.daemon_sets(name)) == 1 or story.failure
-    lab.complete(options)
+    lab.complete(options, story)
     assert len(lab.daemon_sets(name)) == 1
     lab.remove(name)
     assert lab.left(name) == []
@@ -231,7 +254,7 @@ def upgrade(lab, story):
     options = lab.options(name, **{"priority_class": {"name": name}, **changed})
     story.meet(lambda: lab.run(options, lab.through(story.proxy)))
     assert lab.daemon_sets(name) == uids
-    lab.complete({**options, "wait": True})
+    lab.complete({**options, "wait": True}, story)
     assert lab.daemon_sets(name) == uids and lab.ready_nodes(name) == before
     lab.remove(name)
     assert lab.left(name) == []
@@ -245,8 +268,8 @@ def remove(lab, story):
     lab.run(lab.options(name, resources=SOMEWHERE if draw.random() < 0.3 else NOWHERE, priority_class={"name": name}))
     options = lab.options(name, state="absent", wait=draw.random() < 0.5)
     story.meet(lambda: lab.run(options, lab.through(story.proxy)))
-    assert story.failure or not options["wait"] or lab.left(name) == []
-    lab.complete({**options, "wait": True})
+    assert story.failure or lab.left(name, ending_too=options["wait"]) == []
+    lab.complete({**options, "wait": True}, story)
     assert lab.left(name) == []
 
 
@@ -257,10 +280,41 @@ def follow(lab, story):
     options = lab.options(name, node_selector={}, wait=True)
     story.meet(lambda: lab.run(options, lab.through(story.proxy)))
     if not story.failure:
-        assert verify(lab.straight, {**options, "live": False})["ok"]
+        assert verify(lab.straight, options_of(info_module, name=name, namespace=name))["ok"]
         assert story.result["summary"]["ready"] == story.result["summary"]["eligible"] > 1
-    lab.complete(options)
+    lab.complete(options, story)
     assert len(lab.daemon_sets(name)) == 1
+    lab.remove(name)
+    assert lab.left(name) == []
+
+
+def recreate(lab, story):
+    """The DaemonSet has a selector that cannot stay: it is made anew, and meanwhile no node is without a ready agent."""
+    name = f"faults-{story.seed}"
+    lab.remove(name)
+    options = lab.options(name, wait=True)
+    lab.run(options)
+    before = lab.ready_nodes(name)
+    lab.give_odd_selector(name)
+    assert lab.ready_nodes(name, ODD) == before
+    bare, done = [], threading.Event()
+
+    def look():
+        while not done.wait(0.3):
+            # The old pods first: one that ends after this look ends because a new one was ready before it.
+            ready = lab.ready_nodes(name, ODD)
+            bare.extend(before - ready - lab.ready_nodes(name))
+            bare.extend(lab.daemon_sets(name)[1:])
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        story.meet(lambda: lab.run(options, lab.through(story.proxy)))
+        lab.complete(options, story)
+    finally:
+        done.set()
+        watcher.join()
+    assert not bare and lab.ready_nodes(name) == before and len(lab.daemon_sets(name)) == 1
     lab.remove(name)
     assert lab.left(name) == []
 
@@ -268,7 +322,7 @@ def follow(lab, story):
 def proof(lab, story, proven):
     """Asks every node for a proof; all well is said only where it is, and each failed proof says why."""
     proven.result()
-    options = {"name": PROVEN, "namespace": PROVEN, "live": True, "live_timeout": 10, "live_parallel": 3}
+    options = options_of(info_module, name=PROVEN, namespace=PROVEN, live=True)
     story.meet(lambda: verify(lab.through(story.proxy), options))
     if not story.failure:
         rows = [row for row in story.result["nodes"] if row["eligible"]]
@@ -279,7 +333,7 @@ def proof(lab, story, proven):
             assert proof_of_row["proven"] or any(row["node"] in cause for cause in story.result["causes"])
 
 
-SCENARIOS = {"install": install, "upgrade": upgrade, "uninstall": remove, "follow": follow, "proof": proof}
+SCENARIOS = {"install": install, "upgrade": upgrade, "uninstall": remove, "follow": follow, "recreate": recreate, "proof": proof}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
