@@ -13,7 +13,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import Ap
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import KEY, comparable, recall
-from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_fields
+from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_fields, owned_view
 
 _UNKNOWN = {"drift": [], "missing": []}
 
@@ -62,12 +62,8 @@ def _who(row):
 
 
 def _memory_of(parent):
-    """The parent's own wanted state, as far as it is known: that its memory is ours."""
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _name_of(parent), "data": {KEY: parent["data"][KEY]}}
-
-
-def _name_of(obj):
-    return {key: obj["metadata"][key] for key in ("name", "namespace") if key in obj["metadata"]}
+    """What can be said of the parent itself, which is not in its own memory: the memory has to be ours."""
+    return {**owned_view(parent, FIELD_MANAGER), "data": {KEY: parent["data"][KEY]}}
 
 
 def _live(cluster, wanted, identifier, namespace):

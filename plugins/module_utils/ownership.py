@@ -53,7 +53,8 @@ def value_changes(desired: dict, live: dict, manager: str) -> list[str]:
 
 def owned_view(live: dict, manager: str) -> dict:
     """The part of `live` that `manager` owns, with its identity: the `before` of a diff."""
-    view = _pick(live, owned_fields(live, manager))
+    owned = owned_fields(live, manager)
+    view = _pick(live, owned) if owned else {}
     metadata = {key: live["metadata"][key] for key in ("name", "namespace") if key in live["metadata"]}
     view["metadata"] = {**metadata, **(view.get("metadata") or {})}
     return {"apiVersion": live.get("apiVersion"), "kind": live.get("kind"), **view}

@@ -183,3 +183,12 @@ def test_the_empty_value_of_a_variable_is_not_stored_and_no_difference():
     assert differences(desired, live, MANAGER) == []
     env[-1]["value"] = "filled"
     assert [path.rpartition(".")[2] for path in differences(desired, live, MANAGER)] == ["value"]
+
+
+def test_of_an_object_that_is_not_ours_only_its_identity_is_seen():
+    live = copy.deepcopy(DAEMON_SET[1])
+    assert owned_view(live, "somebody") == {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {key: live["metadata"][key] for key in ("name", "namespace")},
+    }
