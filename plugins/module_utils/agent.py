@@ -35,8 +35,8 @@ def work(options: dict, run: Run) -> dict:
         mapped, notes = map_values(load_values(options["values_file"]))
         options = merge(options, mapped, run.argument_spec)
         run.secrets.update(secret_values(run.argument_spec, options))
-    result = _work(options, run)
-    return {**result, "notes": notes + result["notes"]} if notes else result
+    result = _work(with_profile_defaults(options), run)
+    return {**result, "notes": notes + result.get("notes", [])} if notes else result
 
 
 def _work(options, run):

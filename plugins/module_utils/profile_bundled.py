@@ -15,7 +15,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape impor
 
 CONTAINER = "collector"
 COLLECTOR = "/collector"
-CONFIG_HASH = "nanoagent.k8s/config-sha256"
 DEFAULTS = {
     "name": "nanoagent",
     "namespace": "nanoagent",
@@ -69,7 +68,10 @@ def collector_config(options: dict) -> str:
 
 def part(options: dict, facts: dict) -> dict:
     """The collector's share of the pod, as profiles describes it."""
-    config, config_map = collector_config(options), f"{options['name']}-collector"
+    config = collector_config(options)
+    digest = hashlib.sha256(config.encode()).hexdigest()
+    # A name of its own for each content: pods of the previous revision keep their configuration, also when they start again.
+    config_map = f"{options['name']}-collector-{digest[:8]}"
     return {
         "args": ["run"],
         "env": [],
@@ -92,13 +94,14 @@ def part(options: dict, facts: dict) -> dict:
             # where it does not know yet that the container runs, the next turn is a whole period away.
             "startup": _probe(["ready", "--wait", "4s"], period=1, failures=15),
             "readiness": _probe(["ready"], period=10, failures=3),
-            "liveness": _probe(["live"], period=30, failures=3),
+            # Not at the start too, where the other two say as much and each probe costs a process on every node.
+            "liveness": {**_probe(["live"], period=30, failures=3), "initialDelaySeconds": 30},
         },
         "read_only_root": True,
         "selector": daemon_set_labels(options["name"]),
         "labels": {},
-        "annotations": {CONFIG_HASH: hashlib.sha256(config.encode()).hexdigest()},
-        "objects": [made(options, "v1", "ConfigMap", config_map, data={"collector.json": config})],
+        "annotations": {},
+        "objects": [made(options, "v1", "ConfigMap", config_map, data={"collector.json": config}, immutable=True)],
     }
 
 

@@ -10,9 +10,12 @@ from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events, selectors
 
@@ -20,7 +23,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relev
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent_info: its result for its options."""
     with closing(connect(options, run)) as cluster:
-        return verify(cluster, options)
+        return verify(cluster, with_profile_defaults(options))
 
 
 def verify(cluster: Cluster, options: dict) -> dict:
@@ -63,6 +66,8 @@ def _judge_nodes(cluster, options):
             "summary": nothing,
             "causes": [f"DaemonSet {namespace}/{name} does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"],
         }
+    if options["live"] and agent_container(daemon_set) != CONTAINER:
+        raise Failure(f"the agent of DaemonSet {namespace}/{name} is not our collector and cannot prove that it sees", "set live: false")
     revision = newest_revision(revisions, daemon_set)
     rows = verdicts(daemon_set, nodes, pods, revision, relevant_events(events, daemon_set, FIELD_MANAGER))
     counts, found = summary(rows), causes(rows)

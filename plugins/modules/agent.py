@@ -67,13 +67,12 @@ options:
   name:
     description:
       - Name of the DaemonSet; other objects derive their names from it.
+      - V(nanoagent) by default, V(spyderbat-nanoagent) with O(profile=spyderbat).
     type: str
-    default: nanoagent
   namespace:
     description:
-      - Namespace of the agent.
+      - Namespace of the agent; V(nanoagent) by default, V(spyderbat) with O(profile=spyderbat).
     type: str
-    default: nanoagent
   create_namespace:
     description:
       - Whether to make the namespace where it does not exist. A namespace that somebody else made is used and left as
@@ -1062,8 +1061,8 @@ def argument_spec():
         "profile": {"type": "str", "choices": ["bundled", "spyderbat", "custom"], "default": "bundled"},
         "command": {"type": "list", "elements": "str"},
         "args": {"type": "list", "elements": "str"},
-        "name": {"type": "str", "default": "nanoagent"},
-        "namespace": {"type": "str", "default": "nanoagent"},
+        "name": {"type": "str"},
+        "namespace": {"type": "str"},
         "create_namespace": {"type": "bool", "default": True},
         "namespace_annotations": {"type": "dict", "default": {}},
         "namespace_labels": {"type": "dict", "default": {}},

@@ -30,16 +30,20 @@ attributes:
   idempotent:
     support: full
 options:
+  profile:
+    description:
+      - Whose agent it is, as in M(nanoagent.k8s.agent); the names by default depend on it.
+    type: str
+    choices: [bundled, spyderbat, custom]
+    default: bundled
   name:
     description:
-      - Name of the agent's DaemonSet.
+      - Name of the agent's DaemonSet; V(nanoagent) by default, V(spyderbat-nanoagent) with O(profile=spyderbat).
     type: str
-    default: nanoagent
   namespace:
     description:
-      - Namespace of the agent.
+      - Namespace of the agent; V(nanoagent) by default, V(spyderbat) with O(profile=spyderbat).
     type: str
-    default: nanoagent
   live:
     description:
       - Whether to ask each node for a live proof. Needs the verbs C(get) and C(create) on C(pods/exec) in O(namespace).
@@ -202,8 +206,9 @@ RULES = {}
 def argument_spec():
     return {
         **connection_argument_spec(),
-        "name": {"type": "str", "default": "nanoagent"},
-        "namespace": {"type": "str", "default": "nanoagent"},
+        "profile": {"type": "str", "choices": ["bundled", "spyderbat", "custom"], "default": "bundled"},
+        "name": {"type": "str"},
+        "namespace": {"type": "str"},
         "live": {"type": "bool", "default": False},
         "live_timeout": {"type": "int", "default": 10},
         "live_parallel": {"type": "int", "default": 32},

@@ -59,8 +59,9 @@ def test_every_change_is_named_and_the_next_run_mends_it(run_tasks, install, opt
     kubectl("label", "serviceaccount", "nanoagent", "-n", name, "--overwrite", "app.kubernetes.io/name=theirs", f"{MEMBER_LABEL}-")
     edit("s/nodes/pods/", "clusterrole", f"{name}-{name}-verifier")
     kubectl("delete", "role", f"{name}-verifier", "-n", name)
-    kubectl("delete", "configmap", f"{name}-collector", "-n", name)
-    kubectl("create", "configmap", f"{name}-collector", "-n", name, "--from-literal=collector.json={}")
+    config = kubectl("get", "daemonset", name, "-n", name, "-o", "jsonpath={.spec.template.spec.volumes[?(@.name=='config')].configMap.name}")
+    kubectl("delete", "configmap", config, "-n", name)
+    kubectl("create", "configmap", config, "-n", name, "--from-literal=collector.json={}")
 
     [info, judged, ignored] = run_tasks([{INFO: options}, {INFO: {**options, "drift": "fail"}}, {INFO: {**options, "drift": "ignore"}}])
     assert told(info) == {
@@ -70,7 +71,7 @@ def test_every_change_is_named_and_the_next_run_mends_it(run_tasks, install, opt
         (account, "metadata.labels.app.kubernetes.io/name", "kubectl-label", "Update"),
         (account, f"metadata.labels.{MEMBER_LABEL}", "", ""),
         (f"ClusterRole {name}-{name}-verifier", "rules", "kubectl-edit", "Update"),
-        (f"ConfigMap {name}/{name}-collector", "*", "kubectl-create", "Update"),
+        (f"ConfigMap {name}/{config}", "*", "kubectl-create", "Update"),
     }
     assert any(".livenessProbe" in row["field"] for row in info["drift"])
     assert all(row["at"].startswith("20") == bool(row["manager"]) for row in info["drift"])

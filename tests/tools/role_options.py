@@ -50,7 +50,7 @@ class Role:
     own: dict[str, dict] = field(default_factory=dict)
 
 
-WHICH_AGENT = ("kubeconfig", "context", "name", "namespace")
+WHICH_AGENT = ("kubeconfig", "context", "profile", "name", "namespace")
 ROLES = {
     "agent": Role(
         module="agent",
@@ -82,7 +82,8 @@ ROLES = {
         module="agent_info",
         short_description="A verdict for every node, with live proof",
         description=["Asks every node with the module P(nanoagent.k8s.agent_info#module), shows one line a node, and fails where one is not well."],
-        defaults={"live": True},
+        # Only our own collector can prove itself.
+        defaults={"live": "{{ agent_profile | default('bundled') == 'bundled' }}"},
         follows=WHICH_AGENT,
         own={"fail": {"description": ["Whether the play fails where an eligible node is not ready or not proven."], "type": "bool", "default": True}},
     ),

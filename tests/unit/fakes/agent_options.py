@@ -15,10 +15,10 @@ NEEDED = {"spyderbat": {"registration_code": "code"}}
 
 
 def agent_options(**given) -> dict:
-    """The options with every default, types turned as Ansible turns them."""
+    """The options with every default, types turned as Ansible turns them; named nanoagent whatever the profile."""
     if "credentials" not in given:
         given = {**NEEDED.get(given.get("profile"), {}), **given}
-    result = ArgumentSpecValidator(argument_spec()).validate({"image": IMAGE, **given})
+    result = ArgumentSpecValidator(argument_spec()).validate({"image": IMAGE, "name": "nanoagent", "namespace": "nanoagent", **given})
     assert not result.error_messages, result.error_messages
     return result.validated_parameters
 
@@ -45,4 +45,4 @@ def container(facts=None, **given) -> dict:
 
 def pod_annotations(facts=None, **given) -> dict:
     """The annotations of the agent's pods."""
-    return daemon_set(facts, **given)["spec"]["template"]["metadata"]["annotations"]
+    return daemon_set(facts, **given)["spec"]["template"]["metadata"].get("annotations") or {}

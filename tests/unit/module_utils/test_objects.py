@@ -67,11 +67,14 @@ def test_the_verifier_may_read_and_prove_and_nothing_else():
 
 
 def test_a_changed_configuration_changes_the_pods():
-    def hash_of(**given):
-        return by_kind(**given)["DaemonSet"]["spec"]["template"]["metadata"]["annotations"]["nanoagent.k8s/config-sha256"]
+    def configuration(**given):
+        objects = by_kind(**given)
+        [volume] = [volume for volume in objects["DaemonSet"]["spec"]["template"]["spec"]["volumes"] if volume["name"] == "config"]
+        assert volume["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"] and objects["ConfigMap"]["immutable"] is True
+        return volume["configMap"]["name"]
 
-    assert hash_of() == hash_of()
-    assert hash_of(cluster_name="prod") != hash_of()
+    assert configuration() == configuration()
+    assert configuration(cluster_name="prod") != configuration()
     config = json.loads(by_kind(cluster_name="prod", tags={"a": 1})["ConfigMap"]["data"]["collector.json"])
     assert (config["cluster"], config["tags"]) == ("prod", {"a": "1"})
 
