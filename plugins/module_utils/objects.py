@@ -39,7 +39,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import check_profile, profile_of, with_profile_defaults
 
 _POD_SECURITY = "pod-security.kubernetes.io/"
-# Names that are made from the installation's are at most eleven longer, and some have to be DNS labels of 63.
+# Names made from it are longer, the Service's by eight, and that has to be a DNS label of 63.
 _LONGEST_NAME = 52
 # Each checks the options of its subject; credentials before the profile, so that a wrong source is named as such.
 _SUBJECTS = (pull_secrets, credentials, priority, sizing, scheduling, update_strategy, security, metrics_scrape, probes, outbound, pod_extras)

@@ -50,7 +50,7 @@ def field(options: dict) -> dict:
 
 def objects(options: dict) -> list[dict]:
     """The ConfigMap of a profile that has to get to the nodes."""
-    return [made(options, "v1", "ConfigMap", _config_map(options), data={_file_name(options): _text(options)})] if _delivers(options) else []
+    return [made(options, "v1", "ConfigMap", _config_map(options), data={_file_name(options): _text(options)}, immutable=True)] if _delivers(options) else []
 
 
 def init_part(options: dict, image: str, pull_policy: str) -> dict:
@@ -115,8 +115,13 @@ def _text(options):
 
 
 def _file_name(options):
-    return f"{options['name']}-{hashlib.sha256(_text(options).encode()).hexdigest()[:8]}.json"
+    return f"{options['name']}-{_hash(options)}.json"
+
+
+def _hash(options):
+    return hashlib.sha256(_text(options).encode()).hexdigest()[:8]
 
 
 def _config_map(options):
-    return f"{options['name']}-seccomp"
+    # A name of its own for each content: pods of the previous revision still find theirs.
+    return f"{options['name']}-seccomp-{_hash(options)}"

@@ -40,17 +40,19 @@ def test_seccomp_by_type():
 def test_a_seccomp_profile_is_brought_to_the_nodes(content):
     given = {"seccomp": {"type": "Localhost", "content": content, "kubelet_root": "/k/"}}
     found, spec = objects(**given), pod(**given)
-    [(file, text)] = found["ConfigMap/nanoagent-seccomp"]["data"].items()
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    source = found[f"ConfigMap/{volumes['seccomp-source']['configMap']['name']}"]
+    [(file, text)] = source["data"].items()
     assert json.loads(text) == PROFILE and file == f"nanoagent-{hashlib.sha256(text.encode()).hexdigest()[:8]}.json"
     assert spec["containers"][0]["securityContext"]["seccompProfile"]["localhostProfile"] == f"nanoagent/{file}"
     [init] = spec["initContainers"]
     assert init["image"] == spec["containers"][0]["image"]
-    verb, source, target = init["args"]
+    verb, copied, target = init["args"]
     mounts = {mount["name"]: mount["mountPath"] for mount in init["volumeMounts"]}
-    volumes = {volume["name"]: volume for volume in spec["volumes"]}
-    assert verb == "deliver" and source == f"{mounts['seccomp-source']}/{file}" and target == f"{mounts['seccomp-target']}/nanoagent/{file}"
+    assert verb == "deliver" and copied == f"{mounts['seccomp-source']}/{file}" and target == f"{mounts['seccomp-target']}/nanoagent/{file}"
     assert volumes["seccomp-target"]["hostPath"] == {"path": "/k/seccomp", "type": "DirectoryOrCreate"}
-    assert volumes["seccomp-source"]["configMap"]["name"] == "nanoagent-seccomp"
+    # An older revision's pods, which ask for another file, keep their own source.
+    assert source["immutable"] and file.removesuffix(".json").removeprefix("nanoagent-") in source["metadata"]["name"]
     # The agent itself does not get the folder.
     assert not {mount["name"] for mount in spec["containers"][0]["volumeMounts"]} & {"seccomp-source", "seccomp-target"}
     assert init["securityContext"]["capabilities"] == {"drop": ["ALL"]}
