@@ -29,5 +29,8 @@ def pause(tries: int, waited: float, patience: float, status: int | None = None,
             return None
     elif status is not None and status not in _BUSY:
         return None
-    seconds = max(min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE), retry_after or 0.0)
-    return seconds if waited + seconds <= patience else None
+    left = patience - waited
+    if left <= 0 or (retry_after or 0.0) > left:
+        return None
+    # The last try comes at the end of the patience, not one long pause before it.
+    return min(max(_FIRST_PAUSE * 2 ** (tries - 1), retry_after or 0.0), max(_LONGEST_PAUSE, retry_after or 0.0), left)

@@ -17,7 +17,7 @@ from ansible_collections.nanoagent.k8s.tests.faults.plan import Plan, breaks, st
 
 _JSON = {"Content-Type": "application/json"}
 _PAGE = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body>nginx</body>\n</html>\n"
-_POD_PART = re.compile(r"/pods/[^/]+/")
+_POD_PART = re.compile(r"/pods/[^/]+")
 
 
 def plan(seed: int) -> Plan:
@@ -33,7 +33,7 @@ def plan(seed: int) -> Plan:
 def likeness(request: Request) -> str:
     """Method and path; a watch is another thing than a list, and the names of pods differ from run to run."""
     verb = "WATCH" if is_watch(request) else request.method
-    return f"{verb} {_POD_PART.sub('/pods/*/', request.path)}"
+    return f"{verb} {_POD_PART.sub('/pods/*', request.path)}"
 
 
 def is_watch(request: Request) -> bool:

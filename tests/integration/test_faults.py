@@ -150,6 +150,11 @@ class Lab:
     def remove(self, name: str) -> None:
         self.run(self.options(name, state="absent", wait=True))
 
+    def clear(self, name: str) -> None:
+        """Removes what a test that was interrupted left; the namespace goes last."""
+        if self.straight.get("Namespace", name):
+            self.remove(name)
+
 
 @dataclass
 class Story:
@@ -216,14 +221,14 @@ def tell(lab, seed, play, *more) -> Story:
 
 
 def install_for_proof(lab):
-    lab.remove(PROVEN)
+    lab.clear(PROVEN)
     lab.run(lab.options(PROVEN, node_selector={}, wait=True))
 
 
 def install(lab, story):
     """From nothing; the agent's pods are real for a part of the seeds."""
     name = f"faults-{story.seed}"
-    lab.remove(name)
+    lab.clear(name)
     draw = random.Random(f"install {story.seed}")
     given = {"priority_class": {"name": name}} if draw.random() < 0.5 else {}
     options = lab.options(name, resources=SOMEWHERE if draw.random() < 0.2 else NOWHERE, **given)
@@ -238,7 +243,7 @@ def install(lab, story):
 def upgrade(lab, story):
     """One value changes; nodes keep their agents, and the DaemonSet is never another."""
     name = f"faults-{story.seed}"
-    lab.remove(name)
+    lab.clear(name)
     draw = random.Random(f"upgrade {story.seed}")
     changed = draw.choice(
         [
@@ -263,7 +268,7 @@ def upgrade(lab, story):
 def remove(lab, story):
     """Everything goes, and nothing of it is left."""
     name = f"faults-{story.seed}"
-    lab.remove(name)
+    lab.clear(name)
     draw = random.Random(f"remove {story.seed}")
     lab.run(lab.options(name, resources=SOMEWHERE if draw.random() < 0.3 else NOWHERE, priority_class={"name": name}))
     options = lab.options(name, state="absent", wait=draw.random() < 0.5)
@@ -276,7 +281,7 @@ def remove(lab, story):
 def follow(lab, story):
     """Waits for a rollout on every node; what it says of its end is so."""
     name = f"faults-{story.seed}"
-    lab.remove(name)
+    lab.clear(name)
     options = lab.options(name, node_selector={}, wait=True)
     story.meet(lambda: lab.run(options, lab.through(story.proxy)))
     if not story.failure:
@@ -291,7 +296,7 @@ def follow(lab, story):
 def recreate(lab, story):
     """The DaemonSet has a selector that cannot stay: it is made anew, and meanwhile no node is without a ready agent."""
     name = f"faults-{story.seed}"
-    lab.remove(name)
+    lab.clear(name)
     options = lab.options(name, wait=True)
     lab.run(options)
     before = lab.ready_nodes(name)

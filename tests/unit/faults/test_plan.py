@@ -66,8 +66,9 @@ def test_a_request_that_is_spared_is_not_counted():
 
 
 def test_names_of_pods_do_not_change_the_plan():
-    one, two = (Request("GET", f"/api/v1/namespaces/n/pods/{pod}/exec", upgrade=True) for pod in ("agent-a1", "agent-b2"))
-    assert all(kubernetes_faults.plan(seed).decide(one, 0) == kubernetes_faults.plan(seed).decide(two, 0) for seed in SEEDS)
+    for method, rest in (("GET", "/exec"), ("DELETE", "")):
+        one, two = (Request(method, f"/api/v1/namespaces/n/pods/{pod}{rest}", upgrade=bool(rest)) for pod in ("agent-a1", "agent-b2"))
+        assert all(kubernetes_faults.plan(seed).decide(one, 0) == kubernetes_faults.plan(seed).decide(two, 0) for seed in SEEDS)
 
 
 def test_the_description_names_seed_request_and_fault():
