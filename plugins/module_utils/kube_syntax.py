@@ -9,6 +9,7 @@ Source: Kubernetes, apimachinery/pkg/util/validation/validation.go and pkg/api/r
 from __future__ import annotations
 
 import re
+from decimal import ROUND_CEILING, Decimal
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 
@@ -22,6 +23,8 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
+_BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
 
 
@@ -80,6 +83,30 @@ def amount(option: str, text: object):
     if isinstance(text, bool) or not _QUANTITY.fullmatch(str(text)) or str(text).startswith("-"):
         raise Failure(f"{option} {text!r} is no amount", "use for example 100m or 2 for cpu, 512Mi or 2Gi for memory")
     return parse_quantity(str(text)) if parse_quantity else None
+
+
+def canonical_quantity(value: object) -> str:
+    """The quantity as the API server writes it: 6000m is 6, 10240Mi is 10Gi.
+
+    Server-side apply compares text: another owner of the same amount in other words would be a conflict.
+    Source: Quantity.CanonicalizeBytes in pkg/api/resource/quantity.go. Exponents and what is no quantity stay as they are.
+    """
+    text = as_text(value)
+    match = _QUANTITY.fullmatch(text)
+    if not match or text.endswith(".") or re.search(r"[eE][+-]?[0-9]", text):
+        return text
+    suffix = match[3] or ""
+    number = Decimal(text.removesuffix(suffix)) * (1024 ** (_BINARY.index(suffix) + 1) if suffix in _BINARY else 1000 ** _DECIMAL.index(suffix))
+    if suffix in _BINARY and abs(number) >= 1024 and number == int(number):
+        return _largest(int(number), 1024, ("", *_BINARY))
+    # The API server rounds up to a thousandth.
+    thousandths = int((number * 1000 if suffix in _BINARY else number / 10**6).to_integral_value(ROUND_CEILING))
+    return _largest(thousandths, 1000, _DECIMAL[2:]) if thousandths else "0"
+
+
+def _largest(number, base, suffixes):
+    power = next(power for power in range(len(suffixes) - 1, -1, -1) if number % base**power == 0)
+    return f"{number // base**power}{suffixes[power]}"
 
 
 def text_values(mapping: dict | None) -> dict:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import amount, as_text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import amount, canonical_quantity
 
 _MEBIBYTE = 1 << 20
 _PERCENT = (3, 5)
@@ -62,8 +62,8 @@ def container_resources(options: dict, facts: dict) -> dict:
 
 
 def as_resources(resources: dict) -> dict:
-    """The user's resources with every amount as text."""
-    return {key: {name: as_text(value) for name, value in amounts.items()} for key, amounts in resources.items()}
+    """The user's resources with every amount as the API server writes it."""
+    return {key: {name: canonical_quantity(value) for name, value in amounts.items()} for key, amounts in resources.items()}
 
 
 def smallest_node(nodes: list[dict]) -> dict | None:
@@ -77,4 +77,5 @@ def smallest_node(nodes: list[dict]) -> dict | None:
 
 def _quantities(amounts):
     # 0.1 cores is not exactly 100 millicores as a float.
-    return {"cpu": f"{int(round(amounts['cpu'] * 1000, 6))}m", "memory": f"{int(amounts['memory'] // _MEBIBYTE)}Mi"}
+    cpu, memory = f"{int(round(amounts['cpu'] * 1000, 6))}m", f"{int(amounts['memory'] // _MEBIBYTE)}Mi"
+    return {"cpu": canonical_quantity(cpu), "memory": canonical_quantity(memory)}

@@ -81,7 +81,7 @@ def test_after_plain_kubectl_apply_only_owners_change(run_tasks, options, push, 
     before, made = pods(kubectl, name), generations(kubectl, name)
     [predicted] = run_tasks([{AGENT: present}], "--check")
     [first, second] = run_tasks([{AGENT: present}, {AGENT: present}])
-    assert first["changed"] and first["actions"] == predicted["actions"]
+    assert first["changed"] and first["actions"] == predicted["actions"], first
     assert pods(kubectl, name) == before and generations(kubectl, name) == made
     assert not second["changed"] and second["requests"]["write"] == 0
     # kubectl holds these fields beside us, so that a new value is a conflict, once.
