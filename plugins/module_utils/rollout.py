@@ -146,6 +146,8 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
                 return outcome, counted
         left = deadline - time.monotonic()
         if left <= 0:
+            # A cluster that cannot be seen is no rollout that failed: nothing may be taken back for it.
+            _raise_failures(reflectors, troubles_too=True)
             return "timeout", [row for row in rows if nodes is None or row["node"] in nodes]
         changed.wait(min(left, 0.5 if hopeless else 5.0))
         if synced:
@@ -164,7 +166,8 @@ def _is_newest(cluster, namespace, daemon_set, revision):
     return newest_revision(revisions, daemon_set) == revision
 
 
-def _raise_failures(reflectors):
+def _raise_failures(reflectors, troubles_too=False):
     for reflector in reflectors.values():
-        if reflector.failure:
-            raise reflector.failure
+        failure = reflector.failure or (reflector.trouble if troubles_too else None)
+        if failure:
+            raise failure

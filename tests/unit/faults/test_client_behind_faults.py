@@ -14,9 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils import reflector
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout
 from ansible_collections.nanoagent.k8s.tests.faults.fault import Answer, Away, Cut, Lose, Reset, Shorten, Truncate
 from ansible_collections.nanoagent.k8s.tests.faults.plan import Plan
 from ansible_collections.nanoagent.k8s.tests.faults.proxy import FaultProxy
@@ -170,6 +171,13 @@ def test_a_reflector_that_never_gets_a_list_ends_with_the_reason(meet, monkeypat
     live.start()
     live.join(20)
     assert "no luck today" in live.failure.message and live.trouble is live.failure
+
+
+def test_a_rollout_that_cannot_be_seen_did_not_fail(meet):
+    cluster, _server = meet(lambda *_: (500, {"message": "no luck today"}), patience=0.0)
+    with pytest.raises(ApiFailure) as caught:
+        await_rollout(cluster, "n", "a", 0.3, FIELD_MANAGER)
+    assert "no luck today" in caught.value.message
 
 
 @pytest.fixture
