@@ -21,6 +21,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, note_line
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.release import carry_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
@@ -56,7 +57,7 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     """
     options = with_profile_defaults(options)
     check_options(options)
-    check_canary(options["canary"])
+    check_canary(options)
     seen = live.read(cluster, options)
     platforms = choose(options["platform"], detect(seen["nodes"]))
     options, notes = adjust(_settle_namespace(options, seen["namespace"]), platforms)
@@ -65,12 +66,13 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     if options.get("limit_percent") is not None:
         desired = desired_objects(options, facts_of(options, seen, eligible, platforms))
     seen["objects"].update(live.strangers(cluster, desired, seen))
+    seen["pods"] += live.other_pods(cluster, seen["objects"].get(identity(desired[-1])), seen["pods"])
     desired = [with_live_selector(obj, seen["objects"].get(identity(obj))) for obj in desired]
     adoption = _adoption(cluster, options, desired, seen)
     seen["objects"].update(adoption["objects"])
     steps = plan(adoption["desired"], seen["objects"], seen["members"], FIELD_MANAGER) + adoption["steps"]
     result = {"changed": bool(changes(steps)) or bool(adoption["patches"]), "actions": [describe(step) for step in steps]}
-    result["notes"] = [note_line(note) for note in notes] + adoption["notes"]
+    result["notes"] = tier_notes(options, len(eligible)) + [note_line(note) for note in notes] + adoption["notes"]
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
     if check_mode:
@@ -89,7 +91,7 @@ def _adoption(cluster, options, desired, seen):
     release = options["adopt_helm_release"]
     if not release:
         return {"desired": desired, "objects": {}, "patches": [], "steps": [], "notes": []}
-    return survey(cluster, release, options["namespace"], desired, seen["objects"], options["force_conflicts"])
+    return survey(cluster, release, options["namespace"], desired, seen["objects"], options["force_conflicts"], options["adopt_helm_leftovers"] == "delete")
 
 
 def _settle_namespace(options, home):

@@ -58,13 +58,14 @@ def undo(cluster: Cluster, steps: list[dict]) -> None:
     """Takes back what `write` wrote: our fields get their former values, what was made is deleted."""
     back = [step for step in reversed(changes(steps)) if step["desired"] and step["desired"]["kind"] != "Namespace"]
     for step in sorted(back, key=lambda step: step["desired"]["kind"] in _WORKLOADS):
-        if step["live"] is not None:
-            cluster.apply(owned_view(step["live"], FIELD_MANAGER), True)
+        if step["live"] is None:
+            continue
+        if step["action"] == "recreate":
+            _delete_made(cluster, step)
+        cluster.apply(owned_view(step["live"], FIELD_MANAGER), True)
     for step in back:
         if step["live"] is None:
-            made = cluster.get(step["desired"]["kind"], step["desired"]["metadata"]["name"], step["desired"]["metadata"].get("namespace"))
-            if made:
-                cluster.delete(made)
+            _delete_made(cluster, step)
 
 
 def dry_run(cluster: Cluster, steps: list[dict], namespace_exists: bool, force: bool) -> None:
@@ -74,6 +75,12 @@ def dry_run(cluster: Cluster, steps: list[dict], namespace_exists: bool, force: 
     """
     due = [step["desired"] for step in changes(steps) if step["desired"] and step["action"] != "recreate"]
     cluster.parallel([partial(cluster.apply, obj, force, True) for obj in due if namespace_exists or not identity(obj)[1]])
+
+
+def _delete_made(cluster, step):
+    made = cluster.get(step["desired"]["kind"], step["desired"]["metadata"]["name"], step["desired"]["metadata"].get("namespace"))
+    if made:
+        cluster.delete(made)
 
 
 def _parent(steps):

@@ -13,10 +13,15 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 _ZONE = "topology.kubernetes.io/zone"
 
 
-def check_canary(canary: dict | None) -> None:
-    """Failure for a canary that names neither nodes nor a selector, or both, or no sensible number."""
+def check_canary(options: dict) -> None:
+    """Failure for a canary that names neither nodes nor a selector, or both, no sensible number, or has no way to be awaited."""
+    canary = options["canary"]
     if canary is None:
         return
+    if not options["wait"]:
+        raise Failure("canary needs wait: true", "leave out canary, or let the run wait")
+    if options.get("update_strategy") == "OnDelete":
+        raise Failure("canary needs update_strategy: RollingUpdate", "with OnDelete you replace the pods yourself, node by node")
     nodes, selector = canary.get("nodes"), canary.get("selector")
     if bool(nodes) == bool(selector):
         raise Failure("canary needs exactly one of nodes and selector", "use for example nodes: 10% or selector: {pool: canary}")

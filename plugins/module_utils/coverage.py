@@ -9,7 +9,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import d
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import container_status, diagnose, is_ready, target_node
 
-STATES = ("ready", "rolling", "starting", "blocked", "not eligible", "node down", "not a real node")
+STATES = ("ready", "rolling", "starting", "blocked", "not eligible", "node down", "not a real node", "unknown")
 
 
 def verdicts(daemon_set: dict, nodes: list[dict], pods: list[dict], revision: str, events: list[dict]) -> list[dict]:
@@ -46,7 +46,7 @@ def causes(rows: list[dict]) -> list[str]:
     """The reasons of nodes that are not well, grouped, most nodes first: `ImageNotFound on 3 nodes (a, b, c): ...`."""
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
-        if row["state"] in ("blocked", "starting", "rolling", "node down"):
+        if row["state"] in ("blocked", "starting", "rolling", "node down", "unknown"):
             groups.setdefault((row["state"], row["reason"]), []).append(row)
     lines = []
     for (_state, reason), group in sorted(groups.items(), key=lambda item: -len(item[1])):
@@ -85,7 +85,7 @@ def _verdict(daemon_set, node, pods, revision, denied):
     decision = decide(daemon_set, node)
     # Our own DaemonSet leaves such nodes out, unless it was told to count them.
     unreal = facts["not_real"] and not (decision["run"] and _made_by_us(daemon_set))
-    row = {**facts, "eligible": decision["run"] and not unreal, "blockers": [b["detail"] for b in decision["blockers"]]}
+    row = {**facts, "eligible": bool(decision["run"] is not False and not unreal), "blockers": [b["detail"] for b in decision["blockers"]]}
     pod = _leading(pods, revision)
     row["pod"] = pod["metadata"]["name"] if pod else ""
     row["container_id"] = _container_id(pod, agent_container(daemon_set)) if pod else ""
@@ -124,6 +124,8 @@ def _made_by_us(daemon_set):
 def _judge(row, decision, pod, revision, denied, unreal):
     if unreal:
         return _state("not a real node", "NotReal", f"{row['not_real']}: no machine that an agent could watch")
+    if decision["run"] is None:
+        return _state("unknown", "Unreadable", "; ".join(row["blockers"]), "correct the field that is named")
     if not decision["run"]:
         extra = ""
         if pod:

@@ -62,11 +62,13 @@ _API_DEFAULTS = {
 _SERVERS_OWN = "deprecated.daemonset.template.generation"
 
 
-def survey(cluster: Cluster, name: str, namespace: str, desired: list[dict], objects: dict[tuple, dict], force: bool = False) -> dict:
+def survey(
+    cluster: Cluster, name: str, namespace: str, desired: list[dict], objects: dict[tuple, dict], force: bool = False, remove_left: bool = False
+) -> dict:
     """The adoption plan for a release, from reads and dry runs only.
 
     desired, objects: the wanted objects, and the live ones among them by identity. force: whether fields of third managers
-    are taken too. Returns what adoption_plan does; where nothing is Helm's any more its lists are empty.
+    are taken too. remove_left: as in adoption_plan. Returns what adoption_plan does; where nothing is Helm's any more its lists are empty.
     :raises Failure: Helm is at work on the release, its record cannot be read, objects belong to another release, or
         fields that have to change are held by a third manager
     """
@@ -79,7 +81,7 @@ def survey(cluster: Cluster, name: str, namespace: str, desired: list[dict], obj
     more = [ref for ref in release["objects"] if ref["kind"] in KINDS and identity(ref) not in wanted]
     found = cluster.parallel([partial(cluster.get, ref["kind"], ref["metadata"]["name"], ref["metadata"].get("namespace")) for ref in more])
     live = {**objects, **{identity(ref): obj for ref, obj in zip(more, found) if obj}}
-    adoption = adoption_plan(release, live, desired, FIELD_MANAGER)
+    adoption = adoption_plan(release, live, desired, FIELD_MANAGER, remove_left)
     if not force:
         _check_third_managers(cluster, adoption, live)
     return adoption

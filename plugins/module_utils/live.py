@@ -73,6 +73,19 @@ def strangers(cluster: Cluster, desired: list[dict], seen: dict) -> dict[tuple, 
     return {identity(obj): obj for obj in found if obj}
 
 
+def other_pods(cluster: Cluster, daemon_set: dict | None, pods: list[dict]) -> list[dict]:
+    """The pods of a live DaemonSet whose selector is not ours, as a chart's; without those that are known."""
+    if daemon_set is None:
+        return []
+    name, namespace = daemon_set["metadata"]["name"], daemon_set["metadata"]["namespace"]
+    query = selectors(name, daemon_set)["Pod"]
+    if query == selectors(name)["Pod"]:
+        return []
+    known = {pod["metadata"]["uid"] for pod in pods}
+    found, _version = cluster.list("Pod", namespace, **query)
+    return [pod for pod in found if pod["metadata"]["uid"] not in known]
+
+
 def _needs_groups(options):
     return options.get("platform") == "auto" or (options.get("metrics") or {}).get("scrape") == "auto"
 

@@ -19,8 +19,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import (
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import pull_policy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import text_values
-from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import COLLECTOR as COLLECTOR
-from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER as CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import container_name
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pull_secrets import pull_secret_names
 

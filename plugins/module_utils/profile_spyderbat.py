@@ -45,6 +45,7 @@ _HOST_PATHS = (
     ("hostetc", "/etc", "/hostetc", True),
     ("hostrun", "/run", "/hostrun", False),
 )
+_FREE_TIER_NODES = 5
 _SNAP = ("hostsnap", "/snap", "/hostsnap", False)
 
 
@@ -92,3 +93,10 @@ def shared_env(options: dict, facts: dict) -> list[dict]:
         "OMITENVIRONMENT": options["omit_environment"],
     }
     return [{"name": name, "value": value} for name, value in values.items() if value]
+
+
+def tier_notes(options: dict, eligible: int) -> list[str]:
+    """A line for the plan where the vendor's free tier cannot register all eligible nodes; none for other profiles."""
+    if options["profile"] != "spyderbat" or eligible <= _FREE_TIER_NODES:
+        return []
+    return [f"spyderbat: {eligible} nodes are eligible, the free tier registers at most {_FREE_TIER_NODES}; have a subscription that covers them all"]

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_template import COLLECTOR, CONTAINER
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import COLLECTOR, CONTAINER
 
 # What the exec stream may need beyond the time that the marker itself waits, in seconds.
 _STREAM_MARGIN = 5.0

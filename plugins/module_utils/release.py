@@ -12,8 +12,9 @@ from functools import partial
 from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import await_deployments
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind, replaceable
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready
@@ -43,9 +44,10 @@ def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, sa
     # Where nothing was written, what was read says already whether all is well.
     rows = [] if changes(steps) or behind else _rows_if_done(cluster, step["desired"], seen)
     if not rows:
-        outcome, rows = _await(cluster, options, say, "rollout")
+        outcome, rows = _await(cluster, options, step["desired"], say, "rollout")
         if outcome != "done":
             _give_up(cluster, options, steps, step, seen, outcome, rows, say, "the rollout")
+    await_deployments(cluster, [each["desired"] for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"], options["wait_timeout"])
     stay = _remove_left_behind(cluster, options["namespace"], behind, rows) if behind else []
     apply.finish(cluster, steps, seen["parent"], bool(stay), force)
     return _facts(rows)
@@ -55,9 +57,8 @@ def _facts(rows):
     return {"summary": summary(rows), "table": report.table(rows)}
 
 
-def _await(cluster, options, say, what, nodes=None):
-    title = f"{what} of DaemonSet {options['namespace']}/{options['name']}"
-    return await_rollout(cluster, options["namespace"], options["name"], options["wait_timeout"], FIELD_MANAGER, Progress(say, title), nodes)
+def _await(cluster, options, daemon_set, say, what, nodes=None):
+    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, Progress(say, f"{what} of {title(daemon_set)}"), nodes)
 
 
 def _rows_if_done(cluster, wanted, seen):
@@ -76,7 +77,7 @@ def _revision(cluster, daemon_set, pods):
     if current and len(hashes) == 1 and status.get("updatedNumberScheduled") == status.get("desiredNumberScheduled") == len(pods):
         return hashes.pop()
     namespace, name = daemon_set["metadata"]["namespace"], daemon_set["metadata"]["name"]
-    revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(name)["ControllerRevision"])
+    revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(name, daemon_set)["ControllerRevision"])
     return newest_revision(revisions, daemon_set)
 
 
@@ -85,16 +86,16 @@ def _try_on_a_few(cluster, options, steps, step, seen, say):
     wanted, live = step["desired"], step["live"]
     rows = verdicts(wanted, seen["nodes"], [], "", [])
     chosen = canary.choose(options["canary"], rows, seen["nodes"])
-    say(f"canary of DaemonSet {options['namespace']}/{options['name']}: {', '.join(chosen[:10])}{', ...' if len(chosen) > 10 else ''} first")
+    say(f"canary of {title(wanted)}: {', '.join(chosen[:10])}{', ...' if len(chosen) > 10 else ''} first")
     trial = {**step, "desired": canary.trial(wanted, chosen, live is not None)}
     trial_steps = [trial if each is step else each for each in steps if each["action"] != "delete"]
     apply.write(cluster, trial_steps, seen["parent"], options["force_conflicts"])
     if live is not None:
         _replace_pods(cluster, seen["pods"], chosen)
-    outcome, rows = _await(cluster, options, say, "canary", set(chosen))
+    outcome, rows = _await(cluster, options, wanted, say, "canary", set(chosen))
     if outcome == "done" and options["canary"]["pause"]:
         time.sleep(options["canary"]["pause"])
-        outcome, rows = _await(cluster, options, say, "canary", set(chosen))
+        outcome, rows = _await(cluster, options, wanted, say, "canary", set(chosen))
     if outcome == "done" and options["canary"]["verify"]:
         unproven = _unproven(cluster, options["namespace"], wanted, rows)
         outcome = f"no proof from {'; '.join(unproven[:3])}" if unproven else "done"
@@ -129,12 +130,13 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
     log = _last_log(cluster, namespace, agent_container(step["desired"]), rows)
     text = f"{what} of DaemonSet {namespace}/{name} {how} ({report.headline(facts['summary'])}): {' | '.join(found[:4]) or 'no cause is known'}{log}"
     facts.update(causes=found, changed=True)
+    # A DaemonSet that had to be made anew has left its former pods running: nothing better is behind it.
     if not (options["rollback"] and step["action"] == "patch" and any(is_ready(pod) for pod in seen["pods"])):
         after = "mend the cause and run again; what is applied stays and a rerun goes on from there"
         raise Failure(text, after, **facts, rolled_back=False, requests=dict(cluster.requests))
     say(f"{text}; going back to the previous revision")
     apply.undo(cluster, steps)
-    back, rows = _await(cluster, options, say, "way back")
+    back, rows = _await(cluster, options, step["live"], say, "way back")
     facts.update(_facts(rows), rolled_back=back == "done", requests=dict(cluster.requests))
     if back == "done":
         text += f"; the previous revision is back and verified ({report.headline(facts['summary'])})"

@@ -25,9 +25,15 @@ _ENOUGH = 0.1
 _PAUSE = 0.1
 
 
-def selectors(name: str) -> dict[str, dict[str, str]]:
-    """Query selectors for what belongs to the DaemonSet `name`, by kind."""
-    labels = ",".join(f"{key}={value}" for key, value in sorted(daemon_set_labels(name).items()))
+def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, str]]:
+    """Query selectors for what belongs to the DaemonSet `name`, by kind.
+
+    daemon_set: the object, whose own selector holds, as for one that was made by others; without it, or where it selects by
+    expressions, the labels that ours have.
+    """
+    selector = ((daemon_set or {}).get("spec") or {}).get("selector") or {}
+    wanted = daemon_set_labels(name) if selector.get("matchExpressions") or not selector.get("matchLabels") else selector["matchLabels"]
+    labels = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
     return {
         "DaemonSet": {"fieldSelector": f"metadata.name={name}"},
         "Pod": {"labelSelector": labels},
@@ -46,7 +52,7 @@ def judge(daemon_set: dict, rows: list[dict], old_is_fine: bool = False) -> str:
     """
     if (daemon_set.get("status") or {}).get("observedGeneration", 0) < daemon_set["metadata"].get("generation", 0):
         return "waiting"
-    open_states = ("starting", "blocked") if old_is_fine else ("starting", "blocked", "rolling")
+    open_states = ("starting", "blocked", "unknown") if old_is_fine else ("starting", "blocked", "unknown", "rolling")
     open_rows = [row for row in rows if row["state"] in open_states]
     if not open_rows:
         return "done" if any(row["state"] == "ready" or (old_is_fine and row["ready"]) for row in rows) else "waiting"
@@ -93,19 +99,20 @@ def relevant_events(events: list[dict], daemon_set: dict, manager: str) -> list[
 
 def await_rollout(
     cluster: Cluster,
-    namespace: str,
-    name: str,
+    wanted: dict,
     timeout: float,
     manager: str,
     progress: Callable[[list[dict]], None] | None = None,
     nodes: set[str] | None = None,
 ) -> tuple[str, list[dict]]:
-    """(done | stuck | failing | timeout, verdicts) of the DaemonSet namespace/name.
+    """(done | stuck | failing | timeout, verdicts) of a DaemonSet.
 
-    progress: is given the verdicts at every look. nodes: only these count, and a pod of an earlier revision on them does not.
+    wanted: the DaemonSet as it was applied. progress: is given the verdicts at every look.
+    nodes: only these count, and a pod of an earlier revision on them does not.
     """
     changed = threading.Event()
-    query = selectors(name)
+    namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
+    query = selectors(name, wanted)
     reflectors = {kind: Reflector(cluster, changed, kind, namespace, **query[kind]) for kind in query}
     reflectors["Node"] = Reflector(cluster, changed, "Node")
     for reflector in reflectors.values():
@@ -162,7 +169,7 @@ def _nudge(cluster, pods, names):
 
 def _is_newest(cluster, namespace, daemon_set, revision):
     """Whether no newer revision exists: its watch may lag behind that of the DaemonSet's status."""
-    revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(daemon_set["metadata"]["name"])["ControllerRevision"])
+    revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(daemon_set["metadata"]["name"], daemon_set)["ControllerRevision"])
     return newest_revision(revisions, daemon_set) == revision
 
 

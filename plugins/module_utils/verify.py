@@ -45,10 +45,10 @@ def verify(cluster: Cluster, options: dict) -> dict:
 
 def _judge_nodes(cluster, options):
     name, namespace = options["name"], options["namespace"]
-    query = selectors(name)
-    daemon_set, (nodes, _v1), (pods, _v2), (revisions, _v3), (events, _v4) = cluster.parallel(
+    daemon_set = cluster.get("DaemonSet", name, namespace)
+    query = selectors(name, daemon_set)
+    (nodes, _v1), (pods, _v2), (revisions, _v3), (events, _v4) = cluster.parallel(
         [
-            partial(cluster.get, "DaemonSet", name, namespace),
             partial(cluster.list, "Node"),
             partial(cluster.list, "Pod", namespace, **query["Pod"]),
             partial(cluster.list, "ControllerRevision", namespace, **query["ControllerRevision"]),

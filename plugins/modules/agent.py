@@ -190,7 +190,7 @@ options:
         type: int
         default: 1
       resources:
-        description: Requests and limits of its container; by default those of O(resources).
+        description: Requests and limits of its container; by default what O(resources) is by default.
         type: dict
       pod_disruption_budget:
         description: Whether to let at most one pod go at a time when nodes are drained. By default with more than one replica.
@@ -734,6 +734,13 @@ options:
       - Name of a Helm release in O(namespace) whose objects are taken over. Nothing restarts that stays as it is; what will
         change is told in RV(notes). Helm's records of the release are removed, so that Helm does not remove our objects.
     type: str
+  adopt_helm_leftovers:
+    description:
+      - What becomes of objects of O(adopt_helm_release) that are not wanted here, such as a ClusterRoleBinding that gives the
+        agent rights; they are named in RV(notes) either way.
+    type: str
+    choices: [keep, delete]
+    default: keep
   rollback:
     description:
       - Whether to go back to what was there before, where an update cannot succeed or does not within O(wait_timeout),
@@ -1211,6 +1218,7 @@ def argument_spec():
         "selinux_type": {"type": "str"},
         "values_file": {"type": "path"},
         "adopt_helm_release": {"type": "str"},
+        "adopt_helm_leftovers": {"type": "str", "choices": ["keep", "delete"], "default": "keep"},
         "rollback": {"type": "bool", "default": True},
         "force_conflicts": {"type": "bool", "default": False},
         "wait": {"type": "bool", "default": True},

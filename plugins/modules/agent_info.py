@@ -104,7 +104,7 @@ nodes:
       type: str
     state:
       description:
-        - One of V(ready), V(rolling), V(starting), V(blocked), V(not eligible), V(node down), V(not a real node).
+        - One of V(ready), V(rolling), V(starting), V(blocked), V(not eligible), V(node down), V(not a real node), V(unknown).
       type: str
     eligible:
       description: Whether the DaemonSet controller would run a pod there and the node is a real one.

@@ -60,7 +60,7 @@ class InProcessAction(ActionBase):
     def _is_here(self, task_vars):
         """Whether the module would run on this machine, as this user, with a Python that is as good as this one."""
         chosen = task_vars.get("ansible_python_interpreter")
-        ours = chosen is None or str(self._templar.template(chosen)) in (sys.executable, "auto", "auto_silent", "auto_legacy", "auto_legacy_silent")
+        ours = chosen is None or _is_this_python(str(self._templar.template(chosen)))
         # macOS forbids what the HTTP libraries ask of it in a process that was forked, as Ansible's workers are.
         usable = self.import_error is None and sys.platform != "darwin"
         return usable and ours and self._connection.transport == "local" and not self._connection.become and not self._task.async_val
@@ -74,6 +74,14 @@ class InProcessAction(ActionBase):
                 return {"changed": False, **self.module.work(options, run)}
             except Failure as failure:
                 return {"failed": True, "changed": False, **failure.result()}
+
+
+def _is_this_python(chosen):
+    """Whether an interpreter setting means the Python that runs here, under whichever of its names; `auto` means any."""
+    if chosen.startswith("auto"):
+        return True
+    # In a virtual environment each name leads to the same file outside: the folder counts as well.
+    return os.path.dirname(chosen) == os.path.dirname(sys.executable) and os.path.realpath(chosen) == os.path.realpath(sys.executable)
 
 
 def _teller(host, secrets):

@@ -15,16 +15,22 @@ import yaml
 CHECKOUT = Path(__file__).resolve().parents[2]
 AGENT, INFO, IMAGE = "nanoagent.k8s.agent", "nanoagent.k8s.agent_info", "nanoagent.k8s.collector_image"
 CANARY = "canary-3f9a17c2"
-# Another name of this very Python: the task then runs as a module, in a process of its own.
-ELSEWHERE = str(Path(sys.executable).with_name("python3" if Path(sys.executable).name != "python3" else "python"))
 # What Ansible itself words or adds differently for a module and for an action.
 BY_ANSIBLE = ("msg", "invocation", "exception")
-MODES = {"in process": sys.executable, "as a module": ELSEWHERE}
 
 
-@pytest.fixture(params=MODES)
-def mode(request):
-    return {"ansible_python_interpreter": MODES[request.param]}
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Another way to this very Python: the task then runs as a module, in a process of its own."""
+    path = tmp_path / "python3"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture(params=["in process", "as a module"])
+def mode(request, elsewhere):
+    return {"ansible_python_interpreter": sys.executable if request.param == "in process" else elsewhere}
 
 
 @pytest.fixture
@@ -37,7 +43,7 @@ def without(result: dict, *keys: str) -> dict:
     return {key: value for key, value in result.items() if key not in keys and not key.startswith("ansible_")}
 
 
-def test_both_ways_give_the_same_result(run_tasks, absent, tmp_path):
+def test_both_ways_give_the_same_result(run_tasks, absent, tmp_path, elsewhere):
     image = f"registry.example/c@sha256:{'1' * 64}"
     binary = CHECKOUT / "files/ebpf/bin/collector-linux-amd64"
     tasks = [
@@ -51,7 +57,7 @@ def test_both_ways_give_the_same_result(run_tasks, absent, tmp_path):
         {IMAGE: {"archive": str(tmp_path / "a.tar"), "binaries": {"amd64": str(binary)}, "architectures": ["amd64"]}, "check_mode": True},
     ]
     here = run_tasks([{**task, "vars": {"ansible_python_interpreter": sys.executable}} for task in tasks])
-    there = run_tasks([{**task, "vars": {"ansible_python_interpreter": ELSEWHERE}} for task in tasks])
+    there = run_tasks([{**task, "vars": {"ansible_python_interpreter": elsewhere}} for task in tasks])
     for one, other in zip(here, there):
         assert without(one, *BY_ANSIBLE) == without(other, *BY_ANSIBLE)
         assert one.get("failed", False) == other.get("failed", False)

@@ -57,6 +57,8 @@ ROLES = {
         short_description="Install the eBPF agent on a Kubernetes cluster",
         description=["Puts the collector on every eligible node with one call of the module P(nanoagent.k8s.agent#module)."],
         defaults={"image": "{{ collector_image_result.image | default('') }}"},
+        # Nothing here means the profile's image, or that of a values file.
+        values={"image": "agent_image | default(omit, true)"},
     ),
     "collector_image": Role(
         module="collector_image",

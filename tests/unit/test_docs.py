@@ -140,7 +140,7 @@ def check_example(options):
         return
     try:
         check_options(result.validated_parameters)
-        check_canary(result.validated_parameters["canary"])
+        check_canary(result.validated_parameters)
     except Exception as failure:
         raise AssertionError(f"{options}: {failure}") from failure
 

@@ -176,7 +176,7 @@ def test_a_reflector_that_never_gets_a_list_ends_with_the_reason(meet, monkeypat
 def test_a_rollout_that_cannot_be_seen_did_not_fail(meet):
     cluster, _server = meet(lambda *_: (500, {"message": "no luck today"}), patience=0.0)
     with pytest.raises(ApiFailure) as caught:
-        await_rollout(cluster, "n", "a", 0.3, FIELD_MANAGER)
+        await_rollout(cluster, {"metadata": {"namespace": "n", "name": "a"}}, 0.3, FIELD_MANAGER)
     assert "no luck today" in caught.value.message
 
 

@@ -68,7 +68,15 @@ def test_an_update_leaves_the_pods_of_other_nodes_alone():
 @pytest.mark.parametrize("canary", [{}, {"nodes": "0"}, {"nodes": "many"}, {"nodes": "101%"}, {"nodes": "1", "selector": {"a": "b"}}])
 def test_senseless_canaries_are_refused(canary):
     with pytest.raises(Failure):
-        check_canary(canary)
+        check_canary({"canary": canary, "wait": True, "update_strategy": "RollingUpdate"})
+
+
+@pytest.mark.parametrize("other", [{"wait": False}, {"update_strategy": "OnDelete"}])
+def test_a_canary_has_to_be_awaited(other):
+    options = {"canary": {"nodes": "1"}, "wait": True, "update_strategy": "RollingUpdate"}
+    check_canary(options)
+    with pytest.raises(Failure, match="canary needs"):
+        check_canary({**options, **other})
 
 
 @pytest.mark.parametrize(

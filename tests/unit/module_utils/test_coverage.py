@@ -120,3 +120,10 @@ def test_a_node_without_a_machine_counts_only_where_our_daemon_set_was_told_to()
     ours = {**DAEMON_SET, "metadata": {**DAEMON_SET["metadata"], "labels": {"app.kubernetes.io/managed-by": "nanoagent.k8s"}}}
     [told] = verdicts(ours, [fake], [pod("p", "a")], "new", [])
     assert (told["state"], told["eligible"]) == ("ready", True)
+
+
+def test_a_node_that_cannot_be_read_is_unknown_and_never_green():
+    odd = node("a", taints=[{"key": 5, "effect": "NoSchedule"}])
+    [row] = verdicts(DAEMON_SET, [odd], [], "new", [])
+    assert (row["state"], row["reason"], row["eligible"], row["ready"]) == ("unknown", "Unreadable", True, False)
+    assert "key is not a string" in row["detail"]

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for a Deployment, such as that of the cluster monitor."""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import diagnose, is_ready
+
+_POLL = 0.5
+# How long a cause that cannot heal itself has to stand before the wait ends, in seconds.
+_SETTLE = 2.0
+
+
+def await_deployments(cluster: Cluster, wanted: list[dict], timeout: float) -> None:
+    """Returns when the new pods of each are available. Failure with the cause when they cannot be, or the time, in seconds, is up."""
+    for deployment in wanted:
+        _await_one(cluster, deployment, timeout)
+
+
+def is_done(live: dict) -> bool:
+    """Whether the controller has seen the newest spec, and all pods are of it and available. Pure."""
+    status, replicas = live.get("status") or {}, live["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
+    return current and status.get("updatedReplicas", 0) == status.get("replicas", 0) == status.get("availableReplicas", 0) == replicas
+
+
+def _await_one(cluster, wanted, timeout):
+    name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
+    deadline, hopeless = time.monotonic() + timeout, None
+    while True:
+        live = cluster.get("Deployment", name, namespace)
+        if live is None:
+            raise Failure(f"{title(wanted)} was deleted while it was awaited", "run again")
+        if is_done(live):
+            return
+        cause = _cause(cluster, live, namespace)
+        now = time.monotonic()
+        hopeless = (hopeless or now) if cause and cause["final"] else None
+        if (hopeless and now - hopeless >= _SETTLE) or now >= deadline:
+            how = "cannot become available" if hopeless else f"did not become available within {timeout:g} s"
+            why = f"{cause['reason']}: {cause['detail']}" if cause else "no cause is known"
+            raise Failure(f"{title(wanted)} {how}: {why}", (cause or {}).get("fix") or "look at its events with kubectl describe", changed=True)
+        time.sleep(_POLL)
+
+
+def _cause(cluster, live, namespace):
+    """What keeps the first pod that is not ready, or the controller's own word that no pod can be made."""
+    for condition in (live.get("status") or {}).get("conditions") or []:
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return {"reason": condition.get("reason"), "detail": condition.get("message"), "fix": "change what the message names", "final": True}
+    labels = ",".join(f"{key}={value}" for key, value in sorted(live["spec"]["selector"]["matchLabels"].items()))
+    pods, _version = cluster.list("Pod", namespace, labelSelector=labels)
+    return next((diagnose(pod) for pod in pods if not is_ready(pod)), None)
