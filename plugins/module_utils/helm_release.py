@@ -236,13 +236,17 @@ def hand_over_patch(live: dict, manager: str) -> dict:
 def with_live_selector(desired: dict, live: dict | None) -> dict:
     """The wanted workload with the selector of the live one, which is immutable; its labels go to the pods as well.
 
-    Other objects, workloads that are not there, and those with a selector of expressions come back as they are.
+    Other objects, workloads that are not there, those with a selector of expressions, and those whose selector contradicts
+    the labels by which other objects find our pods come back as they are: such a workload has to be made anew.
     """
     theirs = (((live or {}).get("spec") or {}).get("selector") or {}) if desired["kind"] in ("DaemonSet", "Deployment") else {}
     labels = theirs.get("matchLabels") or {}
     if not labels or theirs.get("matchExpressions") or labels == desired["spec"]["selector"].get("matchLabels"):
         return desired
     template = desired["spec"]["template"]
+    ours = (template.get("metadata") or {}).get("labels") or {}
+    if any(ours.get(key, value) != value for key, value in labels.items()):
+        return desired
     metadata = {**(template.get("metadata") or {}), "labels": {**((template.get("metadata") or {}).get("labels") or {}), **labels}}
     return {**desired, "spec": {**desired["spec"], "selector": {"matchLabels": labels}, "template": {**template, "metadata": metadata}}}
 

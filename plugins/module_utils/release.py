@@ -135,8 +135,12 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
         after = "mend the cause and run again; what is applied stays and a rerun goes on from there"
         raise Failure(text, after, **facts, rolled_back=False, requests=dict(cluster.requests))
     say(f"{text}; going back to the previous revision")
-    apply.undo(cluster, steps)
-    back, rows = _await(cluster, options, step["live"], say, "way back")
+    try:
+        apply.undo(cluster, steps)
+        back, rows = _await(cluster, options, step["live"], say, "way back")
+    except Failure as failure:
+        text += f"; the way back could not be taken: {failure.what}"
+        raise Failure(text, "mend the cause and run again", **facts, rolled_back=False, requests=dict(cluster.requests)) from failure
     facts.update(_facts(rows), rolled_back=back == "done", requests=dict(cluster.requests))
     if back == "done":
         text += f"; the previous revision is back and verified ({report.headline(facts['summary'])})"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,67 @@ def run_tasks(tmp_path):
         return json.loads(results.read_text())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster_env):
+    """kubectl(*arguments, stdin=None) -> standard output."""
+    command = [cluster_env["KUBE_BINARY"], "kubectl"] if cluster_env.get("KUBE_BINARY") else [shutil.which("kubectl")]
+
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        environment = {**os.environ, "KUBECONFIG": cluster_env["KUBECONFIG"]}
+        done = subprocess.run([*command, *arguments], env=environment, input=stdin, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def push(run_tasks, cluster_env):
+    """push(binaries, labels) -> reference of an image in the plain registry."""
+
+    def run(binaries: dict, **labels: str) -> str:
+        options = {"name": f"{cluster_env['REGISTRY']}/tests/agent:1", "plain_http": True, "binaries": binaries, "labels": labels}
+        [result] = run_tasks([{"nanoagent.k8s.collector_image": {**options, "architectures": sorted(binaries)}}])
+        assert not result.get("failed"), result
+        return result["image"]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def shipped():
+    """The collector's binaries."""
+    return {arch: str(CHECKOUT / f"files/ebpf/bin/collector-linux-{arch}") for arch in ("amd64", "arm64")}
+
+
+@pytest.fixture(scope="session")
+def liar(tmp_path_factory):
+    """build(version) -> binaries of tests/integration/liar, whose version `crash` ends at once."""
+    go = subprocess.run([sys.executable, str(CHECKOUT / "tests/tools/find_go.py")], capture_output=True, text=True, check=True).stdout.strip()
+    folder = tmp_path_factory.mktemp("liar")
+
+    def build(version: str) -> dict:
+        target = folder / version
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOARCH": "amd64", "GOOS": "linux", "GOTOOLCHAIN": "local"}
+        flags = ["-buildvcs=false", "-ldflags", f"-s -w -X main.version={version}"]
+        subprocess.run([go, "build", *flags, "-o", str(target), "."], cwd=CHECKOUT / "tests/integration/liar", env=environment, check=True)
+        return {"amd64": str(target)}
+
+    return build
+
+
+@pytest.fixture
+def name(run_tasks, cluster_env, kubectl):
+    """A name and namespace of this test's own; whatever is left there is removed afterwards."""
+    unique = f"test-{uuid.uuid4().hex[:8]}"
+    yield unique
+    run_tasks([{"nanoagent.k8s.agent": {"kubeconfig": cluster_env["KUBECONFIG"], "state": "absent", "name": unique, "namespace": unique}}])
+    kubectl("delete", "namespace", unique, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture
+def options(cluster_env, name):
+    """Options of both modules that name this test's agent."""
+    return {"kubeconfig": cluster_env["KUBECONFIG"], "name": name, "namespace": name}

@@ -7,9 +7,6 @@ AppArmor and the kinds of other projects (ExternalSecret, PodMonitor and the lik
 the cluster has neither; a strict dry run covers AppArmor's field.
 """
 
-
-# ruff: noqa: F811 (a fixture that is imported is used by its name)
-
 from __future__ import annotations
 
 import base64
@@ -18,16 +15,7 @@ import json
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import OPTIONAL_KINDS
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
-from ansible_collections.nanoagent.k8s.tests.integration.test_agent import (  # noqa: F401 (fixtures)
-    AGENT,
-    kubectl,
-    name,
-    one_line,
-    options,
-    pods,
-    push,
-    shipped,
-)
+from ansible_collections.nanoagent.k8s.tests.integration.agents import AGENT, one_line, pods
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options
 
 CANARY = "canary-5ca1ab1e-code"

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people do to an installed agent with kubectl: agent_info lists it, the next run mends it."""
 
-# ruff: noqa: F811 (a fixture that is imported is used by its name)
 from __future__ import annotations
 
 import json
@@ -12,17 +11,7 @@ import subprocess
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.applyset import MEMBER_LABEL
-from ansible_collections.nanoagent.k8s.tests.integration.test_agent import (  # noqa: F401 (fixtures)
-    ABSENT_DIGEST,
-    AGENT,
-    INFO,
-    kubectl,
-    name,
-    one_line,
-    options,
-    push,
-    shipped,
-)
+from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, INFO, one_line
 
 IMAGE = f"registry.example/collector@{ABSENT_DIGEST}"
 

@@ -25,7 +25,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import co
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
-from ansible_collections.nanoagent.k8s.tests.integration.test_agent import kubectl, pods, push, shipped  # noqa: F401 (fixtures)
+from ansible_collections.nanoagent.k8s.tests.integration.agents import pods
 from checkout import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "tests" / "bench"))
@@ -129,7 +129,7 @@ def pushed():
 
 
 @pytest.fixture
-def site(cluster_env, pushed, push, shipped, kubectl, helm):  # noqa: F811 (fixtures)
+def site(cluster_env, pushed, push, shipped, kubectl, helm):
     if not pushed:
         pushed["image"] = push(shipped)
     namespace = f"test-adopt-{uuid.uuid4().hex[:8]}"

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is rendered into a folder: kubectl takes it file by file and as a kustomization, and the module finds nothing to do after that."""
 
-# ruff: noqa: F811 (a fixture that is imported is used by its name)
 from __future__ import annotations
 
 import json
@@ -15,17 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
-from ansible_collections.nanoagent.k8s.tests.integration.test_agent import (  # noqa: F401 (fixtures)
-    ABSENT_DIGEST,
-    AGENT,
-    kubectl,
-    name,
-    one_line,
-    options,
-    pods,
-    push,
-    shipped,
-)
+from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, pods
 from checkout import CHECKOUT, collections_folder
 
 IMAGE = f"registry.example/collector@{ABSENT_DIGEST}"

@@ -6,21 +6,13 @@
 The image is one that no registry has: how a pod that never started ends is not what is tested here.
 """
 
-# ruff: noqa: F811 (a fixture that is imported is used by its name)
 from __future__ import annotations
 
 import json
 import time
 
 import pytest
-from ansible_collections.nanoagent.k8s.tests.integration.test_agent import (  # noqa: F401 (fixtures)
-    ABSENT_DIGEST,
-    AGENT,
-    kubectl,
-    name,
-    one_line,
-    options,
-)
+from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line
 
 IMAGE = f"registry.example/collector@{ABSENT_DIGEST}"
 LABEL = "app.kubernetes.io/name=nanoagent"

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A few nodes first, the way back, progress lines, and a DaemonSet that has to be made anew."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, pods
+
+
+def images(kubectl, name: str) -> dict:
+    """Node -> image of the agent's pod there."""
+    items = json.loads(kubectl("get", "pods", "-n", name, "-o", "json"))["items"]
+    return {pod["spec"]["nodeName"]: pod["spec"]["containers"][0]["image"] for pod in items if not pod["metadata"].get("deletionTimestamp")}
+
+
+def test_a_canary_that_fails_goes_back_and_touches_no_other_node(run_tasks, options, push, shipped, kubectl, name, cluster_env):
+    good = push(shipped)
+    [installed] = run_tasks([{AGENT: {**options, "image": good, "canary": {"nodes": "1"}}}])
+    assert installed["summary"]["ready"] == installed["summary"]["eligible"] > 1
+    before = pods(kubectl, name)
+
+    broken = f"{cluster_env['REGISTRY']}/tests/agent@{ABSENT_DIGEST}"
+    [failed] = run_tasks([{AGENT: {**options, "image": broken, "cluster_name": "other", "canary": {"nodes": "1"}, "wait_timeout": 120}}])
+    message = one_line(failed)
+    assert "the canary on 1 node" in message and "ImageNotFound" in message and "the previous revision is back" in message
+    assert failed["rolled_back"] and failed["summary"]["ready"] == failed["summary"]["eligible"]
+    after = pods(kubectl, name)
+    assert sum(after[node] != before[node] for node in before) == 1
+    assert set(images(kubectl, name).values()) == {good}
+
+    # Everything is as it was: the same options find nothing to do.
+    [again] = run_tasks([{AGENT: {**options, "image": good}}])
+    assert not again["changed"] and again["requests"]["write"] == 0
+
+
+def test_a_canary_that_is_well_is_followed_by_all_nodes(run_tasks, options, push, shipped, kubectl, name):
+    old, new = push(shipped, release="canary-old"), push(shipped, release="canary-new")
+    run_tasks([{AGENT: {**options, "image": old}}])
+    update = {**options, "image": new, "max_unavailable": "100%", "canary": {"nodes": "10%", "pause": 1}}
+    [predicted] = run_tasks([{AGENT: update}], "--check")
+    [updated] = run_tasks([{AGENT: update}])
+    assert updated["actions"] == predicted["actions"]
+    assert f"canary of DaemonSet {name}/{name}" in run_tasks.process.stdout
+    assert set(images(kubectl, name).values()) == {new}
+    assert kubectl("get", "daemonset", "-n", name, name, "-o", "jsonpath={.spec.updateStrategy.type}") == "RollingUpdate"
+    [again] = run_tasks([{AGENT: update}])
+    assert not again["changed"] and again["requests"]["write"] == 0
+
+
+def test_an_update_that_fails_goes_back(run_tasks, options, push, shipped, kubectl, name, cluster_env):
+    good = push(shipped)
+    given = {**options, "image": good, "max_unavailable": "1", "cluster_name": "one", "priority_class": {"name": name}}
+    run_tasks([{AGENT: given}])
+    broken = f"{cluster_env['REGISTRY']}/tests/agent@{ABSENT_DIGEST}"
+    [failed] = run_tasks([{AGENT: {**given, "image": broken, "cluster_name": "two", "tags": {"a": "b"}, "labels": {"made": "now"}}}])
+    assert failed["rolled_back"] and "the previous revision is back" in one_line(failed)
+    assert set(images(kubectl, name).values()) == {good}
+    [again] = run_tasks([{AGENT: given}])
+    assert not again["changed"] and again["requests"]["write"] == 0
+
+
+def test_progress_is_told_while_it_runs(run_tasks, options, name):
+    nowhere = f"127.0.0.1:9/nothing@{ABSENT_DIGEST}"
+    [failed] = run_tasks([{AGENT: {**options, "image": nowhere, "wait_timeout": 14}}])
+    assert "did not succeed within 14 s" in one_line(failed) and "ImageRegistryUnreachable" in failed["msg"]
+    lines = [line for line in run_tasks.process.stdout.splitlines() if line.startswith(f"[localhost] rollout of DaemonSet {name}/{name}: ")]
+    assert lines and all("nodes ready" in line for line in lines)
+    assert any("blocked by ImageRegistryUnreachable" in line for line in lines)
+
+
+def test_a_selector_that_cannot_change_never_leaves_a_node_without_its_agent(run_tasks, options, push, shipped, kubectl, name):
+    image = push(shipped)
+    [rendered] = run_tasks([{AGENT: {**options, "image": image, "state": "rendered"}}])
+    run_tasks([{AGENT: {**options, "image": image}}])
+    # The same DaemonSet with a selector of its own, made by somebody else.
+    daemon_set = next(obj for obj in rendered["manifests"] if obj["kind"] == "DaemonSet")
+    theirs = {"app.kubernetes.io/name": "theirs", "app.kubernetes.io/instance": name}
+    daemon_set["spec"]["selector"]["matchLabels"] = theirs
+    daemon_set["spec"]["template"]["metadata"]["labels"] = theirs
+    kubectl("delete", "daemonset", "-n", name, name, "--wait")
+    kubectl("apply", "--server-side", "--field-manager=nanoagent.k8s", "-f", "-", stdin=json.dumps(daemon_set))
+    kubectl("rollout", "status", "daemonset", "-n", name, name, "--timeout=120s")
+    nodes = set(pods(kubectl, name))
+
+    bare, done = [], threading.Event()
+
+    def watch():
+        while not done.wait(0.2):
+            items = json.loads(kubectl("get", "pods", "-n", name, "-o", "json"))["items"]
+            ready = {
+                pod["spec"].get("nodeName")
+                for pod in items
+                if not pod["metadata"].get("deletionTimestamp")
+                and any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or [])
+            }
+            bare.extend(nodes - ready)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        [predicted] = run_tasks([{AGENT: {**options, "image": image}}], "--check")
+        [taken] = run_tasks([{AGENT: {**options, "image": image}}])
+    finally:
+        done.set()
+        watcher.join()
+    assert {"action": "recreate", "object": f"DaemonSet {name}/{name}", "fields": ["spec.selector.matchLabels", "spec.template.metadata.labels"]} in [
+        {**action, "fields": sorted({field.rpartition(".")[0] if "labels.app" in field or "Labels.app" in field else field for field in action["fields"]})}
+        for action in taken["actions"]
+    ] or any(action["action"] == "recreate" for action in taken["actions"])
+    assert predicted["actions"] == taken["actions"]
+    assert not bare
+    assert not kubectl("get", "pods", "-n", name, "-l", "app.kubernetes.io/name=theirs", "-o", "name").strip() or all(
+        pod["metadata"].get("deletionTimestamp")
+        for pod in json.loads(kubectl("get", "pods", "-n", name, "-l", "app.kubernetes.io/name=theirs", "-o", "json"))["items"]
+    )
+    assert "left-behind" not in kubectl("get", "configmap", "-n", name, name, "-o", "json")
+    [again] = run_tasks([{AGENT: {**options, "image": image}}])
+    assert not again["changed"] and again["requests"]["write"] == 0
