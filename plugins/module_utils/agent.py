@@ -70,7 +70,7 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     desired = [with_live_selector(obj, seen["objects"].get(identity(obj))) for obj in desired]
     adoption = _adoption(cluster, options, desired, seen)
     seen["objects"].update(adoption["objects"])
-    steps = plan(adoption["desired"], seen["objects"], seen["members"], FIELD_MANAGER) + adoption["steps"]
+    steps = plan(applyset.remembering(adoption["desired"]), seen["objects"], seen["members"], FIELD_MANAGER) + adoption["steps"]
     result = {"changed": bool(changes(steps)) or bool(adoption["patches"]), "actions": [describe(step) for step in steps]}
     result["notes"] = tier_notes(options, len(eligible)) + [note_line(note) for note in notes] + adoption["notes"]
     if want_diff:

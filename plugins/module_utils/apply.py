@@ -55,17 +55,19 @@ def finish(cluster: Cluster, steps: list[dict], parent_live: dict | None, keep_n
 
 
 def undo(cluster: Cluster, steps: list[dict]) -> None:
-    """Takes back what `write` wrote: our fields get their former values, what was made is deleted."""
-    back = [step for step in reversed(changes(steps)) if step["desired"] and step["desired"]["kind"] != "Namespace"]
-    for step in sorted(back, key=lambda step: step["desired"]["kind"] in _WORKLOADS):
-        if step["live"] is None:
-            continue
+    """Takes back what `write` wrote: our fields get their former values, what was made is deleted, the parent narrows last."""
+    back = [step for step in changes(steps) if step["desired"]]
+    parent = _parent(steps)
+    former = [step for step in back if step["live"] is not None and step is not parent]
+    for step in sorted(former, key=lambda step: step["desired"]["kind"] in _WORKLOADS):
         if step["action"] == "recreate":
             _delete_made(cluster, step)
         cluster.apply(owned_view(step["live"], FIELD_MANAGER), True)
-    for step in back:
-        if step["live"] is None:
+    for step in reversed(back):
+        if step["live"] is None and step["desired"]["kind"] != "Namespace":
             _delete_made(cluster, step)
+    if parent in back and parent["live"] is not None:
+        cluster.apply(owned_view(parent["live"], FIELD_MANAGER), True)
 
 
 def dry_run(cluster: Cluster, steps: list[dict], namespace_exists: bool, force: bool) -> None:

@@ -85,7 +85,7 @@ ROLES = {
         short_description="A verdict for every node, with live proof",
         description=["Asks every node with the module P(nanoagent.k8s.agent_info#module), shows one line a node, and fails where one is not well."],
         # Only our own collector can prove itself.
-        defaults={"live": "{{ agent_profile | default('bundled') == 'bundled' }}"},
+        values={"live": "verify_live | default(verify_profile == 'bundled')"},
         follows=WHICH_AGENT,
         own={"fail": {"description": ["Whether the play fails where an eligible node is not ready or not proven."], "type": "bool", "default": True}},
     ),
@@ -154,6 +154,7 @@ def _variable(name, role, option, documented, spec):
     variable = _option(documented, spec[option], references)
     if option in role.values:
         variable.pop("required", None)
+        variable.pop("default", None)
     if option in role.defaults:
         variable["default"] = role.defaults[option]
     elif option in role.follows and "default" in variable:
