@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
@@ -38,3 +39,12 @@ def one_line(result: dict) -> str:
     message = result["msg"]
     assert "\n" not in message and "Traceback" not in json.dumps(result) and "Next: " in message, message
     return message
+
+
+def until(condition, seconds: int = 90):
+    """The condition's first true answer."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.5)
+    return answer

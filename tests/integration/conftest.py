@@ -22,14 +22,6 @@ from checkout import CHECKOUT, collections_folder  # noqa: E402 (the path comes 
 sys.path.insert(0, str(collections_folder()))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """What one worker runs in turn: the tests of a file, and all that start clusters, because some of these compare the machine before and after."""
-    for item in items:
-        group = "own_cluster" if item.get_closest_marker("own_cluster") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def cluster_env() -> dict:
     """The cluster's addresses by name (see docs/design.md, The local cluster).

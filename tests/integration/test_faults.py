@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Jobs through a proxy that injects faults, on a real cluster: each ends well or with one message, and the next run completes it.
 
-FAULT_SEEDS=first:count chooses the seeds (0:40 by default). A failure prints the seed and the faults that it met.
+FAULT_SEEDS=first:count chooses the seeds (0:24 by default). A failure prints the seed and the faults that it met.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ansible_collections.nanoagent.k8s.tests.faults.authority import Authority
 from ansible_collections.nanoagent.k8s.tests.faults.proxy import FaultProxy
 from checkout import CHECKOUT
 
-FIRST, COUNT = (int(part) for part in os.environ.get("FAULT_SEEDS", "0:40").split(":"))
+FIRST, COUNT = (int(part) for part in os.environ.get("FAULT_SEEDS", "0:24").split(":"))
 SEEDS = range(FIRST, FIRST + COUNT)
 # Most of a seed is waiting for a kubelet or for a pause to end.
 PARALLEL = 8

@@ -25,7 +25,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import co
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
-from ansible_collections.nanoagent.k8s.tests.integration.agents import pods
+from ansible_collections.nanoagent.k8s.tests.integration.agents import pods, until
 from checkout import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "tests" / "bench"))
@@ -195,8 +195,9 @@ def test_what_differs_is_changed_and_what_only_helm_wanted_goes(site, server_sid
     assert values["CLUSTER_NAME"] == "second" and "ORC_URL" not in values
     assert live["selector"] == {"matchLabels": {"name": AGENT}}
     assert live["template"]["metadata"]["labels"] == {"app": "other", "name": AGENT} and "annotations" not in live["template"]["metadata"]
-    after = site.pods()
-    assert after.keys() == before.keys() and not {uid for uid, _restarts in after.values()} & {uid for uid, _restarts in before.values()}
+    old = {uid for uid, _restarts in before.values()}
+    # rollout status may answer from counters that the controller has not renewed yet.
+    assert until(lambda: site.pods().keys() == before.keys() and not {uid for uid, _restarts in site.pods().values()} & old)
     _again, steps = site.adopt(desired)
     assert {step["action"] for step in steps} == {"keep"}
 

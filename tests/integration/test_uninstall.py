@@ -9,23 +9,13 @@ The image is one that no registry has: how a pod that never started ends is not 
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
-from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line
+from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, until
 
 IMAGE = f"registry.example/collector@{ABSENT_DIGEST}"
 LABEL = "app.kubernetes.io/name=nanoagent"
 CLUSTER_SCOPED = "priorityclasses,clusterroles,clusterrolebindings,namespaces"
-
-
-def until(condition, seconds: int = 90):
-    """The condition's first true answer."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.5)
-    return answer
 
 
 def changes(result: dict) -> list[str]:
