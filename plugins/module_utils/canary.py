@@ -70,10 +70,15 @@ def trial(daemon_set: dict, chosen: list[str], exists: bool) -> dict:
 
 
 def changes_pods(step: dict) -> bool:
-    """Whether a step of a plan starts or replaces the DaemonSet's pods."""
+    """Whether a step of a plan starts or replaces the DaemonSet's pods, or ends a trial that a run before left unfinished."""
     if step["action"] == "patch":
-        return any(field == "spec.template" or field.startswith("spec.template.") for field in step["fields"])
+        unfinished = _strategy(step["live"]) == "OnDelete" and _strategy(step["desired"]) != "OnDelete"
+        return unfinished or any(field == "spec.template" or field.startswith("spec.template.") for field in step["fields"])
     return step["action"] == "create"
+
+
+def _strategy(daemon_set):
+    return ((daemon_set.get("spec") or {}).get("updateStrategy") or {}).get("type")
 
 
 def _is_number_or_percent(text):

@@ -46,6 +46,7 @@ def pod_template(options: dict, part: dict, labels: dict, facts: dict) -> dict:
         "affinity": scheduling.affinity(options),
         "containers": [_container(options, part, policy, mounts, env, facts)],
         **_set_only(
+            securityContext=security.pod_security_context(options),
             initContainers=init["containers"],
             volumes=volumes,
             tolerations=options["tolerations"],

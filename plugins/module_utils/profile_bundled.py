@@ -26,10 +26,13 @@ DEFAULTS = {
     "host_pid": False,
     "termination_grace_period": 10,
     "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "6000m", "memory": "10240Mi"}},
+    "network_policy": True,
     "events": ["exec", "fork", "exit", "connect", "accept"],
     "ring_bytes": 4194304,
 }
 OWN = ("events", "ring_bytes", "cluster_name", "tags")
+# Nobody's: the collector needs to be the user root for its capabilities, not the group.
+_GROUP = 65532
 _CONFIG_DIR = "/etc/nanoagent"
 _RUN_DIR = "/run/nanoagent"
 _POD_LOGS = "/host/var/log"
@@ -98,6 +101,7 @@ def part(options: dict, facts: dict) -> dict:
             "liveness": {**_probe(["live"], period=30, failures=3), "initialDelaySeconds": 30},
         },
         "read_only_root": True,
+        "run_as_group": _GROUP,
         "selector": daemon_set_labels(options["name"]),
         "labels": {},
         "annotations": {},

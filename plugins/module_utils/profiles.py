@@ -39,6 +39,7 @@ def with_profile_defaults(options: dict) -> dict:
     | privileged, host_pid, host_network | false | true | false |
     | run_as_user | 0 | the image's | 0 |
     | termination_grace_period | 10 | 30 | 10 |
+    | network_policy | true | false | false |
     | events, ring_bytes | all, 4 MiB | none | none |
     | orc_url, omit_environment | none | https://orc.spyderbat.com, no | none |
 
@@ -53,6 +54,9 @@ def with_profile_defaults(options: dict) -> dict:
         filled["max_unavailable"] = options.get("max_unavailable")
     elif options.get("max_unavailable") is None and str(filled.get("max_surge") or "0") not in ("0", "0%"):
         filled["max_unavailable"] = "0"
+    if options.get("network_policy") is None and filled["host_network"]:
+        # A policy binds no pod in the node's network.
+        filled["network_policy"] = False
     if filled.get("limit_percent") is not None:
         filled["resources"] = options.get("resources")
     if filled.get("dns_policy") is None and filled["host_network"]:

@@ -49,12 +49,18 @@ def security_context(options: dict, part: dict, facts: dict) -> dict:
             "capabilities": {"add": list(dict.fromkeys(added)), "drop": ["ALL"]},
             **root,
             **user,
+            **({"runAsGroup": part["run_as_group"]} if part.get("run_as_group") else {}),
             "seccompProfile": seccomp.field(options),
         }
     context.update(selinux(options))
     if options.get("apparmor") and not _by_annotation(facts):
         context["appArmorProfile"] = _apparmor_field(options["apparmor"])
     return context
+
+
+def pod_security_context(options: dict) -> dict:
+    """The pod's own securityContext: what a container that says nothing gets, such as one that is attached for debugging."""
+    return {} if options["privileged"] else {"seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def selinux(options: dict) -> dict:

@@ -356,8 +356,8 @@ options:
       - Whether to make a NetworkPolicy. In comes nothing but scrapes of O(metrics). Out goes nothing from our collector, which
         talks to no network; from other agents name service, HTTPS, the API server and the proxies.
       - It binds no pod in the host's network.
+      - On by default with O(profile=bundled) where the pods are not in the node's network, else off.
     type: bool
-    default: false
   network_policy_egress:
     description:
       - Further egress rules of the NetworkPolicy, with C(to) and C(ports).
@@ -1124,7 +1124,7 @@ def argument_spec():
             "type": "dict",
             "options": {"name": {"type": "str", "required": True}, "key": {"type": "str", "default": "ca.crt", "no_log": False}},
         },
-        "network_policy": {"type": "bool", "default": False},
+        "network_policy": {"type": "bool"},
         "network_policy_egress": {"type": "list", "elements": "dict", "default": []},
         "metrics": {
             "type": "dict",

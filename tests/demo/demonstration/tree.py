@@ -116,7 +116,9 @@ def _roots(found: dict[str, Process]) -> list[Process]:
 
 
 def _outermost(process: Process) -> list[Process]:
-    if process.argv or process.connections:
+    # Whether runc's own second start is seen inside of the container depends on when it moves itself there.
+    on_the_way = process.argv[1:2] == ["init"] and process.argv[0].rpartition("/")[2] == "runc"
+    if (process.argv and not on_the_way) or process.connections:
         return [process]
     return [found for child in process.children for found in _outermost(child)]
 

@@ -66,6 +66,14 @@ def test_the_container_runtime_above_the_first_program_is_left_out(recorder):
     assert build(recorder) == ["node-of-shop  nanoagent-demo/shop  container main", "└─ /shop serve  pid 9  uid 65532  parent containerd-shim 1", ""]
 
 
+def test_the_runtime_s_second_start_is_left_out_where_it_is_seen(recorder):
+    recorder.start("shop", 10, 1, "runc", "init")
+    recorder.add("fork", "shop", 11, 10)
+    recorder.start("shop", 12, 11, "/shop", "serve")
+
+    assert [line.split("  ")[0] for line in build(recorder)[1:-1]] == ["└─ /shop serve"]
+
+
 def test_a_fork_without_a_program_shows_only_with_something_below_it(recorder):
     recorder.start("shop", 10, 1, "/shop")
     recorder.add("fork", "shop", 11, 10)

@@ -89,4 +89,9 @@ def test_a_canary_has_to_be_awaited(other):
     ],
 )
 def test_only_changes_of_pods_need_a_canary(action, fields, expected):
-    assert changes_pods({"action": action, "fields": fields}) is expected
+    assert changes_pods({"action": action, "fields": fields, "live": daemon_set(), "desired": daemon_set()}) is expected
+
+
+def test_a_trial_that_was_cut_short_is_made_again():
+    step = {"action": "patch", "fields": ["spec.updateStrategy.type"], "live": trial(daemon_set(), ["n0"], exists=True), "desired": daemon_set()}
+    assert changes_pods(step)

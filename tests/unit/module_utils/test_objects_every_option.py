@@ -54,7 +54,7 @@ OTHER_VALUE = {
     "proxy_exceptions": ([".svc"], {}),
     "ca_bundle": (PEM, {}),
     "ca_bundle_config_map": ({"name": "x"}, {}),
-    "network_policy": (True, {}),
+    "network_policy": (False, {}),
     "network_policy_egress": ([{"to": []}], {"network_policy": True}),
     "metrics": ({"scrape": "annotations"}, {}),
     "resources": ({"limits": {"memory": "1Gi"}}, {}),

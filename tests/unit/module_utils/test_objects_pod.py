@@ -192,7 +192,7 @@ def test_the_network_policy_lets_through_what_is_needed_and_no_more():
         ({"metrics": {"scrape": "pod_monitor", "port": 0}}, "metrics.port 0"),
         ({"profile": "spyderbat", "metrics": {"scrape": "auto"}}, "metrics are not served"),
         ({"network_policy": True, "host_network": True}, "binds no pod in the host's network"),
-        ({"network_policy_egress": [{}]}, "without network_policy"),
+        ({"network_policy": False, "network_policy_egress": [{}]}, "without network_policy"),
         ({"network_policy": True, "network_policy_egress": [{"from": []}]}, "network_policy_egress[0].from"),
     ],
 )
