@@ -14,7 +14,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(COLLECTIONS)
 export ANSIBLE_LOCALHOST_WARNING := false
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-.PHONY: help demo test unit matrix integration molecule lint sanity collector bpf build cluster-up cluster-down bench clean
+.PHONY: help demo test unit scores matrix integration molecule lint sanity collector bpf build cluster-up cluster-down bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,10 +22,13 @@ help: ## this list
 demo: $(VENV)/ready $(LINK) $(BINARIES) ## install on a local three-node Kubernetes (or on KUBECONFIG= with REGISTRY=) and show what the agent sees
 	@$(PYTHON) tests/demo
 
-test: lint unit integration ## all tests: linters, unit tests, tests on a real cluster
+test: lint unit scores integration ## all tests: linters, unit tests, judges of the manifests, tests on a real cluster
 
 unit: $(VENV)/ready $(LINK) ## unit tests of the collection: offline, seconds
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
+
+scores: $(VENV)/ready $(LINK) ## what kube-score and checkov find in the rendered manifests
+	@$(PYTHON) tests/tools/scores.py
 
 matrix: $(LINK) ## unit tests with ansible-core 2.16, 2.17, 2.18 and 2.19
 	@tests/tools/matrix.sh
