@@ -21,6 +21,7 @@ def image_options(**given) -> dict:
 def build_and_push(**given) -> dict:
     """The module's result, from this process: the engine without Ansible."""
     options = image_options(**given)
-    from ansible_collections.nanoagent.k8s.plugins.module_utils import collector_image
+    from ansible_collections.nanoagent.k8s.plugins.module_utils.collector_image import work
+    from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 
-    return collector_image.run(options, check_mode=False)
+    return work(options, Run())

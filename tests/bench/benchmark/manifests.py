@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from benchmark.surroundings import import_collection, options_of
 
 # Stands where a value is that the benchmark changes; a label's value as it is.
 CHANGE = "to-be-changed"
-ANNOTATION = "      annotations:"
+RANDOM = "to-be-random"
 
 
 def rendered(namespace: str, image: str, create_namespace: bool, change: str = CHANGE, **options) -> list[dict]:
@@ -46,11 +47,12 @@ def chart(folder: Path, objects: list[dict], rolls: bool = False) -> Path:
     (path / "values.yaml").write_text(yaml.safe_dump({"change": "one"}))
     (path / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": NAME, "version": "0.1.0"}))
     for obj in objects:
+        if rolls and obj["kind"] == "DaemonSet":
+            obj = copy.deepcopy(obj)
+            obj["spec"]["template"]["metadata"]["annotations"] = {"rollme": RANDOM}
         text = yaml.safe_dump(obj, sort_keys=True)
         # Nothing in the objects is meant for Helm's template language.
-        escaped = text.replace("{{", '{{ "{{" }}').replace(CHANGE, "{{ .Values.change }}")
-        if rolls:
-            escaped = escaped.replace(ANNOTATION, f"{ANNOTATION}\n        rollme: {{{{ randAlphaNum 5 | quote }}}}")
+        escaped = text.replace("{{", '{{ "{{" }}').replace(CHANGE, "{{ .Values.change }}").replace(RANDOM, "{{ randAlphaNum 5 | quote }}")
         (path / "templates" / f"{obj['kind']}-{obj['metadata']['name']}.yaml".lower()).write_text(escaped)
     return path
 
