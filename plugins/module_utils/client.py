@@ -137,7 +137,7 @@ class Cluster:
             for item in page.get("items") or []:
                 item.setdefault("kind", kind)
                 item.setdefault("apiVersion", KINDS[kind].api_version)
-                items.append(item)
+                items.append(_slim(item))
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return items, metadata.get("resourceVersion", "")
@@ -153,7 +153,9 @@ class Cluster:
                 *lines, buffer = (buffer + chunk).split(b"\n")
                 for line in lines:
                     if line.strip():
-                        yield json.loads(line)
+                        event = json.loads(line)
+                        _slim(event.get("object") or {})
+                        yield event
         except (urllib3.exceptions.HTTPError, ValueError):
             # The stream broke or was cut in the middle of a line: the caller lists and watches again.
             return
@@ -430,6 +432,14 @@ def _broken_stream(target, error):
     return Failure(
         f"the exec stream to {target} broke: {type(error).__name__}: {_reason(error)}", "check that the API server reaches the node's kubelet on port 10250"
     )
+
+
+def _slim(obj):
+    """The object, of kinds that there are thousands of without what is large and never looked at."""
+    if obj.get("kind") in ("Node", "Pod"):
+        (obj.get("metadata") or {}).pop("managedFields", None)
+        (obj.get("status") or {}).pop("images", None)
+    return obj
 
 
 def _read_channels(socket, deadline, target):

@@ -21,8 +21,9 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.reflector import Ref
 _SETTLE = {"stuck": 2.0, "failing": 8.0}
 # Enough nodes: this share of the eligible ones, and more than one.
 _ENOUGH = 0.1
-# Between two evaluations while many objects change, in seconds.
-_PAUSE = 0.1
+# Pause after a look at all nodes, in times of what the look took, and at most in seconds: where there are thousands of nodes the
+# machines of the control plane, which may be this one, have more to do than to be looked at.
+_REST, _LONGEST_REST = 4, 2.0
 
 
 def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, str]]:
@@ -131,6 +132,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
         changed.clear()
         _raise_failures(reflectors)
         synced = all(reflector.synced for reflector in reflectors.values())
+        began = time.monotonic()
         if synced:
             seen = {kind: reflector.objects() for kind, reflector in reflectors.items()}
             daemon_set = next(iter(seen["DaemonSet"]), None)
@@ -151,14 +153,14 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
                 hopeless, since = (outcome, time.monotonic()) if outcome in _SETTLE else ("", 0.0)
             if hopeless and time.monotonic() - since >= _SETTLE[hopeless]:
                 return outcome, counted
+        took = time.monotonic() - began
         left = deadline - time.monotonic()
         if left <= 0:
             # A cluster that cannot be seen is no rollout that failed: nothing may be taken back for it.
             _raise_failures(reflectors, troubles_too=True)
             return "timeout", [row for row in rows if nodes is None or row["node"] in nodes]
         changed.wait(min(left, 0.5 if hopeless else 5.0))
-        if synced:
-            time.sleep(_PAUSE if len(rows) > 100 else 0)
+        time.sleep(min(_LONGEST_REST, _REST * took))
 
 
 def _nudge(cluster, pods, names):
