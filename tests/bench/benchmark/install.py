@@ -18,7 +18,7 @@ from benchmark.images import REPOSITORY, build_and_push
 from benchmark.kubernetes import NAME, Kubectl, disturbances
 from benchmark.manifests import chart, kubernetes_core_playbook, manifest_file, rendered
 from benchmark.peers import ANSIBLE, HELM, go_command, kubernetes_core, say
-from benchmark.process import measured
+from benchmark.process import BenchFailed, measured
 from benchmark.record import Ratio, Record
 from benchmark.surroundings import ansible_environment, cluster, local_cluster, playbook_command
 
@@ -64,6 +64,7 @@ RATIOS = [
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this benchmark alone."""
     parser.add_argument("--simulated", type=int, default=0, metavar="N", help="on a cluster of its own with one real and N simulated nodes")
+    parser.add_argument("--only", action="append", metavar="ARM", help="this arm and no other; may be given more than once")
     parser.add_argument("--with-kubernetes-core", action="store_true", help="also measure kubernetes.core, which takes 770 MB in the cache folder")
 
 
@@ -75,6 +76,11 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio
         arms |= _helm_arms(lab) | _kubectl_arms(lab)
         if arguments.with_kubernetes_core:
             arms |= _kubernetes_core_arm(lab)
+        unknown = set(arguments.only or []) - set(arms)
+        if unknown:
+            raise BenchFailed(f"no arm is called {min(unknown)}: use {', '.join(arms)}")
+        if arguments.only:
+            arms = {name: arm for name, arm in arms.items() if name in arguments.only}
         lab.warm_up()
         for number in range(arguments.rounds):
             for name, arm in arms.items():
