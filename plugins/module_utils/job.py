@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import MappingProxyType
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 
@@ -16,7 +15,8 @@ def silent(line: str) -> None:
     """Takes a line of progress where nobody can see it: a module has no way to speak before its end."""
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """One run of a job.
 
     check_mode, diff: as the user asked. temp_dir: a folder that is removed after the run. secrets: values that are
@@ -27,9 +27,9 @@ class Run(NamedTuple):
     check_mode: bool = False
     diff: bool = False
     temp_dir: str | None = None
-    secrets: set[str] = set()
+    secrets: set[str] = field(default_factory=set)
     say: Callable[[str], None] = silent
-    argument_spec: dict = MappingProxyType({})
+    argument_spec: dict = field(default_factory=dict)
 
 
 def finish(module, work: Callable[[dict, Run], dict]) -> None:
