@@ -119,7 +119,7 @@ def _deployment(options, facts, pull_secrets):
         spec["priorityClassName"] = options["priority_class"]["name"]
     if pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
-    annotations = {**text_values(options.get("pod_annotations")), **authorities["annotations"], **code["annotations"]}
+    annotations = {**text_values(options.get("pod_annotations")), **code["annotations"]}
     labels = {**text_values(options.get("pod_labels")), **own_pod_labels(options["name"]), "app.kubernetes.io/component": "cluster-monitor"}
     metadata = {"labels": {**labels, **_selector(options)}, **({"annotations": annotations} if annotations else {})}
     body = {

@@ -12,7 +12,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_subdomain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
 
-CA_HASH = "nanoagent.k8s/ca-sha256"
 _CA_KEY = "ca.crt"
 _CA_DIR = "/etc/nanoagent-ca"
 _VOLUME = "ca-bundle"
@@ -53,31 +52,32 @@ def proxy_ports(options: dict) -> list[int]:
 
 
 def ca_part(options: dict) -> dict:
-    """{"env", "mounts", "volumes", "annotations"} by which a container trusts the user's authorities; empty lists without."""
+    """{"env", "mounts", "volumes"} by which a container trusts the user's authorities; empty lists without."""
     name = _config_map(options)
     if not name:
-        return {"env": [], "mounts": [], "volumes": [], "annotations": {}}
-    existing = options.get("ca_bundle_config_map")
-    key = (existing or {}).get("key") or _CA_KEY
-    # Programs read it once, at their start: other authorities need other pods. What an existing ConfigMap holds is not known here.
-    annotations = {} if existing else {CA_HASH: hashlib.sha256(options["ca_bundle"].encode()).hexdigest()}
+        return {"env": [], "mounts": [], "volumes": []}
+    key = (options.get("ca_bundle_config_map") or {}).get("key") or _CA_KEY
     return {
         "env": [{"name": "SSL_CERT_FILE", "value": f"{_CA_DIR}/{_CA_KEY}"}],
         "mounts": [{"name": _VOLUME, "mountPath": _CA_DIR, "readOnly": True}],
         "volumes": [{"name": _VOLUME, "configMap": {"name": name, "items": [{"key": key, "path": _CA_KEY}]}}],
-        "annotations": annotations,
     }
 
 
 def objects(options: dict) -> list[dict]:
     """The ConfigMap of the authorities, where it is to be made."""
-    return [made(options, "v1", "ConfigMap", _config_map(options), data={_CA_KEY: options["ca_bundle"]})] if options.get("ca_bundle") else []
+    bundle = options.get("ca_bundle")
+    return [made(options, "v1", "ConfigMap", _config_map(options), data={_CA_KEY: bundle}, immutable=True)] if bundle else []
 
 
 def _config_map(options):
     if options.get("ca_bundle_config_map"):
         return options["ca_bundle_config_map"]["name"]
-    return f"{options['name']}-ca" if options.get("ca_bundle") else ""
+    if not options.get("ca_bundle"):
+        return ""
+    # A name of its own for each content: programs read it once, at their start, so other authorities need other pods, and those
+    # of the previous revision keep theirs. What an existing ConfigMap holds is not known here.
+    return f"{options['name']}-ca-{hashlib.sha256(options['ca_bundle'].encode()).hexdigest()[:8]}"
 
 
 def _split(url):

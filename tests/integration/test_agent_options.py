@@ -264,6 +264,18 @@ def test_everything_a_user_may_add_at_once(run_tasks, options, push, shipped, ku
     assert (env["A"], env["HTTP_PROXY"], env["no_proxy"]) == ("1", "http://p.example:3128", ".svc") and env["SSL_CERT_FILE"]
 
 
+def test_other_authorities_replace_the_pods_once_and_their_config_map(run_tasks, options, push, shipped, kubectl, name):
+    def authorities():
+        return {kind for kind in kubectl("get", "configmaps", "-n", name, "-o", "name").split() if f"/{name}-ca-" in kind}
+
+    given = {**options, "image": push(shipped), "max_unavailable": "100%"}
+    install(run_tasks, {**given, "ca_bundle": PEM})
+    first, before = authorities(), {uid for uid, _restarts in pods(kubectl, name).values()}
+    install(run_tasks, {**given, "ca_bundle": PEM + PEM})
+    assert len(first) == len(authorities()) == 1 and first != authorities()
+    assert {uid for uid, _restarts in pods(kubectl, name).values()}.isdisjoint(before)
+
+
 def test_options_that_contradict_each_other_are_refused_before_anything_is_written(run_tasks, options, kubectl, name):
     image = f"registry.example/c@sha256:{'0' * 64}"
     wrong = [

@@ -89,9 +89,16 @@ def test_authorities(given, made):
     [volume] = [volume for volume in spec["volumes"] if volume["name"] == "ca-bundle"]
     [mount] = [mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "ca-bundle"]
     assert env(**given)["SSL_CERT_FILE"] == f"{mount['mountPath']}/{volume['configMap']['items'][0]['path']}"
-    assert volume["configMap"]["name"] == ("nanoagent-ca" if made else "own")
-    assert ("ConfigMap/nanoagent-ca" in objects(**given)) is made
-    assert ("nanoagent.k8s/ca-sha256" in pod_annotations(**given)) is made
+    name = volume["configMap"]["name"]
+    assert name.startswith("nanoagent-ca-") if made else name == "own"
+    assert (f"ConfigMap/{name}" in objects(**given)) is made
+
+
+def test_other_authorities_have_another_config_map_that_nobody_can_change():
+    first, second = ({key: obj for key, obj in objects(ca_bundle=text).items() if key.startswith("ConfigMap/nanoagent-ca-")} for text in (PEM, PEM + PEM))
+    assert len(first) == len(second) == 1 and first.keys().isdisjoint(second)
+    assert all(obj["immutable"] is True for obj in [*first.values(), *second.values()])
+    assert pod(ca_bundle=PEM) != pod(ca_bundle=PEM + PEM)
 
 
 @pytest.mark.parametrize(
