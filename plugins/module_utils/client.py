@@ -31,6 +31,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.openshift_login import log_in, log_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.patience import pause
+from ansible_collections.nanoagent.k8s.plugins.module_utils.trimming import trimmed
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 try:
@@ -43,7 +44,8 @@ except ImportError:
     pass
 
 FIELD_MANAGER = "nanoagent.k8s"
-PAGE = 500
+# A page is held twice for a moment, as text and as objects: larger ones cost memory, smaller ones requests.
+PAGE = 250
 PARALLEL = 6
 _READS = ("GET", "HEAD")
 _MERGE_PATCH = "application/merge-patch+json"
@@ -137,7 +139,7 @@ class Cluster:
             for item in page.get("items") or []:
                 item.setdefault("kind", kind)
                 item.setdefault("apiVersion", KINDS[kind].api_version)
-                items.append(_slim(item))
+                items.append(trimmed(item))
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return items, metadata.get("resourceVersion", "")
@@ -154,7 +156,7 @@ class Cluster:
                 for line in lines:
                     if line.strip():
                         event = json.loads(line)
-                        _slim(event.get("object") or {})
+                        trimmed(event.get("object") or {})
                         yield event
         except (urllib3.exceptions.HTTPError, ValueError):
             # The stream broke or was cut in the middle of a line: the caller lists and watches again.
@@ -432,14 +434,6 @@ def _broken_stream(target, error):
     return Failure(
         f"the exec stream to {target} broke: {type(error).__name__}: {_reason(error)}", "check that the API server reaches the node's kubelet on port 10250"
     )
-
-
-def _slim(obj):
-    """The object, of kinds that there are thousands of without what is large and never looked at."""
-    if obj.get("kind") in ("Node", "Pod"):
-        (obj.get("metadata") or {}).pop("managedFields", None)
-        (obj.get("status") or {}).pop("images", None)
-    return obj
 
 
 def _read_channels(socket, deadline, target):
