@@ -6,11 +6,34 @@
 from __future__ import annotations
 
 import base64
+import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import value_hash, watched_key, watched_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
+
+_OLDEST = (1, 25)
+
+
+def check_kubernetes(version: tuple[int, int]) -> None:
+    """Failure for a version of Kubernetes that is older than the objects need."""
+    if version < _OLDEST:
+        raise Failure(f"the API server is Kubernetes {version[0]}.{version[1]}", f"use Kubernetes {_OLDEST[0]}.{_OLDEST[1]} or newer")
+
+
+def given_version(text: str | None) -> tuple[int, int] | None:
+    """(major, minor) of the option kubernetes_version, as `1.29`, `v1.29.6` or `v1.29.6-gke.100`; None without it."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"v?(\d+)\.(\d+)([.+-].*)?", text)
+    if not found:
+        raise Failure(f"kubernetes_version {text!r} is no version", "use for example 1.29")
+    version = int(found[1]), int(found[2])
+    if version < _OLDEST:
+        # YAML reads 1.30 without quotes as the number 1.3.
+        raise Failure(f"kubernetes_version {text} is older than {_OLDEST[0]}.{_OLDEST[1]}", "name a newer one, and put it in quotes: 1.30 without them is 1.3")
+    return version
 
 
 def facts_of(options: dict, seen: dict, nodes: list[dict], platforms: list[dict]) -> dict:

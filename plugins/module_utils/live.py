@@ -10,11 +10,9 @@ from functools import partial
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import watched_secret
-from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import selectors
-
-OLDEST_KUBERNETES = (1, 25)
 
 
 def read(cluster: Cluster, options: dict) -> dict:
@@ -49,8 +47,8 @@ def read(cluster: Cluster, options: dict) -> dict:
             *[partial(cluster.list, kind, namespace if KINDS[kind].namespaced else None, labelSelector=selector) for kind in kinds],
         ]
     )
-    if version and version < OLDEST_KUBERNETES:
-        raise Failure(f"the API server is Kubernetes {version[0]}.{version[1]}", "use Kubernetes 1.25 or newer")
+    if version:
+        check_kubernetes(version)
     members = [item for items, _version in lists for item in items] + [obj for obj in maps if applyset.is_member(obj, identifier)]
     return {
         "namespace": home,

@@ -24,6 +24,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import (
     update_strategy,
     verifier_rights,
 )
+from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import given_version
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned, parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER
@@ -100,6 +101,8 @@ def check_options(options: dict) -> None:
             "service_account_annotations cannot be set on a service account that is not made here",
             "annotate it yourself, or set create_service_account: true",
         )
+    if given_version(options.get("kubernetes_version")) and options["state"] != "rendered":
+        raise Failure(f"kubernetes_version means nothing to state {options['state']}, which asks the API server", "leave it out, or set state: rendered")
     _check_image(options)
     for subject in _SUBJECTS:
         subject.check(options)

@@ -9,6 +9,7 @@ import re
 import traceback
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import given_version
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.files import synchronise
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
@@ -40,7 +41,7 @@ def rendered(options: dict, check_mode: bool = False, want_diff: bool = False) -
     """
     platforms = choose(options["platform"], [])
     options, notes = adjust(with_profile_defaults(options), platforms)
-    desired = desired_objects(options, {"platforms": platforms})
+    desired = desired_objects(options, {"platforms": platforms, "kubernetes": given_version(options["kubernetes_version"])})
     objects = [obj for obj in desired if obj["kind"] != "Secret"]
     left_out = [how_to_make(obj) for obj in desired if obj["kind"] == "Secret"]
     result = {"changed": False, "manifests": objects, "manifest": manifest_text(objects), "left_out": left_out}

@@ -46,6 +46,12 @@ options:
         C(kustomization.yaml) that lists the numbered ones.
       - Files of an earlier rendering that no longer belong are removed; files of other origin are never touched.
     type: path
+  kubernetes_version:
+    description:
+      - With O(state=rendered), the version of the API server that the manifests are for, such as V(1.29); the newest that is
+        known without it. Other states ask the API server itself.
+      - O(apparmor) becomes an annotation before 1.30.
+    type: str
   profile:
     description:
       - Whose agent it is. V(bundled) is the collector of this collection; V(spyderbat) the vendor's image, with the names,
@@ -1065,6 +1071,7 @@ def argument_spec():
         **connection_argument_spec(),
         "state": {"type": "str", "choices": ["present", "absent", "rendered"], "default": "present"},
         "render_dir": {"type": "path"},
+        "kubernetes_version": {"type": "str"},
         "profile": {"type": "str", "choices": ["bundled", "spyderbat", "custom"], "default": "bundled"},
         "command": {"type": "list", "elements": "str"},
         "args": {"type": "list", "elements": "str"},

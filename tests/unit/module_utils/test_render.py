@@ -9,6 +9,8 @@ import sys
 
 import pytest
 import yaml
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options
 from ansible_collections.nanoagent.k8s.plugins.module_utils.render import BUNDLE, KUSTOMIZATION, MARK, manifest_text, rendered
 from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
 
@@ -82,6 +84,28 @@ def test_a_named_platform_gets_what_it_asks_for_and_none_is_guessed():
     plain, openshift = rendered(options()), rendered(options(platform="openshift"))
     assert plain["notes"] == [] and rendered(options(platform="none"))["manifest"] == plain["manifest"]
     assert openshift["notes"] and openshift["manifest"] != plain["manifest"]
+
+
+@pytest.mark.parametrize(("version", "by_field"), [(None, True), ("1.30", True), ("v1.36.3", True), ("1.29", False), ("v1.29.6-gke.1038000", False)])
+def test_the_manifests_are_for_the_version_that_was_named(version, by_field):
+    result = rendered(options(state="rendered", kubernetes_version=version, apparmor={"type": "RuntimeDefault", "profile": None}))
+    template = result["manifests"][-1]["spec"]["template"]
+    assert ("appArmorProfile" in template["spec"]["containers"][0]["securityContext"]) is by_field
+    assert ("container.apparmor.security.beta.kubernetes.io/collector" in template["metadata"].get("annotations", {})) is not by_field
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"state": "rendered", "kubernetes_version": "newest"}, "kubernetes_version 'newest' is no version"),
+        ({"state": "rendered", "kubernetes_version": ""}, "kubernetes_version '' is no version"),
+        ({"state": "rendered", "kubernetes_version": "1.3"}, "put it in quotes"),
+        ({"state": "present", "kubernetes_version": "1.29"}, "kubernetes_version means nothing to state present"),
+    ],
+)
+def test_a_version_that_is_none_or_that_means_nothing_is_refused(given, message):
+    with pytest.raises(Failure, match=message):
+        check_options(options(**given))
 
 
 @pytest.mark.parametrize("value", ["y", "N", "1e3", "-.5e-3", "0o17", "0O17", "12.", "yes", "null", "1", "1.0", "0x1f", "1_000", "~", "2026-01-01", ""])
