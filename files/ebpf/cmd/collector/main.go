@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,9 @@ import (
 	"nanoagent.io/collector/internal/config"
 	"nanoagent.io/collector/internal/deliver"
 	"nanoagent.io/collector/internal/marker"
+	"nanoagent.io/collector/internal/outbound"
 	"nanoagent.io/collector/internal/pipeline"
+	"nanoagent.io/collector/internal/reach"
 	"nanoagent.io/collector/internal/server"
 )
 
@@ -25,6 +28,8 @@ const version = "0.1.0"
 const (
 	exitFailed = 1
 	exitUsage  = 2
+
+	exitUnreached = 5
 
 	healthLimit = 2 * time.Second
 	healthPause = 20 * time.Millisecond
@@ -37,6 +42,7 @@ const usage = `usage:
   collector prove NONCE [--timeout 5s] [--config FILE]      have the running collector show that it saw this process
   collector health live|ready [--wait 0s] [--config FILE]   exit 0 when it is, or gets so within the wait, else 1
   collector deliver SRC DST                                 copy a small file to DST, whole or not at all
+  collector reach [--timeout 5s] [--ca FILE] URL...         find out whether URLs can be reached, and if not, where the way ends
   collector version
 `
 
@@ -58,6 +64,8 @@ func dispatch(arguments []string) int {
 		return health(rest)
 	case "deliver":
 		return put(rest)
+	case "reach":
+		return reachAll(rest)
 	case pipeline.SelfTest:
 		// Its start is all that matters.
 		return 0
@@ -68,7 +76,7 @@ func dispatch(arguments []string) int {
 		fmt.Print(usage)
 		return 0
 	default:
-		return fail(exitUsage, fmt.Errorf("unknown command %q; known are run, prove, health, deliver, version", command))
+		return fail(exitUsage, fmt.Errorf("unknown command %q; known are run, prove, health, deliver, reach, version", command))
 	}
 }
 
@@ -165,28 +173,68 @@ func put(arguments []string) int {
 	return 0
 }
 
-// parse reads flags that may stand before or after the words of a command.
-func parse(arguments []string, count int, define func(*flag.FlagSet)) (words []string, file string, err error) {
+func reachAll(arguments []string) int {
+	var ca string
+	limit := 5 * time.Second
+	flags := flag.NewFlagSet("reach", flag.ContinueOnError)
+	flags.DurationVar(&limit, "timeout", limit, "")
+	flags.StringVar(&ca, "ca", "", "")
+	urls, err := words(flags, arguments)
+	switch {
+	case err == nil && len(urls) == 0:
+		err = errors.New("name at least one URL")
+	case err == nil && limit <= 0:
+		err = errors.New("--timeout must be more than 0")
+	}
+	for _, url := range urls {
+		err = cmp.Or(err, reach.CheckURL(url))
+	}
+	if err != nil {
+		return fail(exitUsage, fmt.Errorf("reach [--timeout 5s] [--ca FILE] URL...: %w", err))
+	}
+	transport, err := outbound.Transport(ca)
+	if err != nil {
+		return fail(exitUsage, fmt.Errorf("reach: %w", err))
+	}
+	code := 0
+	for _, result := range reach.All(transport, urls, limit) {
+		if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+			return fail(exitFailed, err)
+		}
+		if !result.OK {
+			code = exitUnreached
+		}
+	}
+	return code
+}
+
+// parse reads the flags and words of a command that has a configuration.
+func parse(arguments []string, count int, define func(*flag.FlagSet)) (found []string, file string, err error) {
 	flags := flag.NewFlagSet("collector", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
 	flags.StringVar(&file, "config", "", "")
 	if define != nil {
 		define(flags)
 	}
+	found, err = words(flags, arguments)
+	if err == nil && len(found) != count {
+		err = fmt.Errorf("%d words after the command instead of %d", len(found), count)
+	}
+	return found, file, err
+}
+
+// words reads flags that may stand before or after the words of a command.
+func words(flags *flag.FlagSet, arguments []string) (found []string, err error) {
+	flags.SetOutput(io.Discard)
 	for {
 		if err := flags.Parse(arguments); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 		if flags.NArg() == 0 {
-			break
+			return found, nil
 		}
-		words = append(words, flags.Arg(0))
+		found = append(found, flags.Arg(0))
 		arguments = flags.Args()[1:]
 	}
-	if len(words) != count {
-		return nil, "", fmt.Errorf("%d words after the command instead of %d", len(words), count)
-	}
-	return words, file, nil
 }
 
 func fail(code int, err error) int {
