@@ -183,7 +183,8 @@ class _References:
     names: dict[str, str]
 
     def replace(self, text: str) -> str:
-        return re.sub(r"\b(O|RV)\((\w+)((?:[.=\[][^)#]*)?\))", self._replace, text)
+        # A fragment that several modules share names the options of one of them in full.
+        return re.sub(r"\b(O|RV)\((\w+)((?:[.=\[][^)#]*)?\))", self._replace, text.replace(f"({self.module}#module:", "("))
 
     def _replace(self, match):
         kind, name, rest = match.groups()
