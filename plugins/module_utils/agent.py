@@ -31,13 +31,19 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.vendor_values import
 
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent: its result for its options."""
-    notes = []
-    if options["values_file"]:
-        mapped, notes = map_values(load_values(options["values_file"]))
-        options = merge(options, mapped, run.argument_spec)
-        run.secrets.update(secret_values(run.argument_spec, options))
+    options, notes = with_values_file(options, run)
     result = _work(with_profile_defaults(options), run)
     return {**result, "notes": notes + result.get("notes", [])} if notes else result
+
+
+def with_values_file(options: dict, run: Run) -> tuple[dict, list[str]]:
+    """The options with those of options["values_file"] below them, and what is to be told about that file."""
+    if not options["values_file"]:
+        return options, []
+    mapped, notes = map_values(load_values(options["values_file"]))
+    options = merge(options, mapped, run.argument_spec)
+    run.secrets.update(secret_values(run.argument_spec, options))
+    return options, notes
 
 
 def _work(options, run):
@@ -58,32 +64,55 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     options = with_profile_defaults(options)
     check_options(options)
     check_canary(options)
+    looked = look(cluster, options)
+    _insist_on_nodes(looked)
+    planned = plan_steps(cluster, looked)
+    options, seen, steps, adoption = looked["options"], looked["seen"], planned["steps"], planned["adoption"]
+    result = {"changed": bool(changes(steps)) or bool(adoption["patches"]), "actions": [describe(step) for step in steps]}
+    result["notes"] = planned["notes"]
+    if want_diff:
+        result["diff"] = diff(steps, FIELD_MANAGER)
+    if check_mode:
+        apply.dry_run(cluster, planned["judged"], seen["namespace"] is not None, options["force_conflicts"])
+    else:
+        hand_over(cluster, adoption)
+        result.update(carry_out(cluster, options, steps, seen, say))
+    result["requests"] = dict(cluster.requests)
+    return result
+
+
+def look(cluster: Cluster, options: dict) -> dict:
+    """What is there before an installation, and what is wanted.
+
+    options: the agent module's, with their profile's defaults and checked. Returns {"options": fitted to the cluster,
+    "seen": of live.read, "platforms", "notes": about the platforms, "desired": objects, the DaemonSet last, "eligible": nodes}.
+    """
     seen = live.read(cluster, options)
     platforms = choose(options["platform"], detect(seen["nodes"]))
     options, notes = adjust(_settle_namespace(options, seen["namespace"]), platforms)
     desired = desired_objects(options, facts_of(options, seen, seen["nodes"], platforms))
-    eligible = _eligible(desired[-1], seen["nodes"])
-    if options.get("limit_percent") is not None:
+    eligible = [node for node in seen["nodes"] if decide(desired[-1], node)["run"]]
+    if options.get("limit_percent") is not None and eligible:
         desired = desired_objects(options, facts_of(options, seen, eligible, platforms))
+    return {"options": options, "seen": seen, "platforms": platforms, "notes": notes, "desired": desired, "eligible": eligible}
+
+
+def plan_steps(cluster: Cluster, looked: dict) -> dict:
+    """The plan of an installation, from what `look` gave, whose "seen" is completed.
+
+    Returns {"steps": of plan.plan, "judged": those that a dry run can judge, "adoption": of helm_release, "notes"}.
+    """
+    options, seen, desired = looked["options"], looked["seen"], looked["desired"]
     seen["objects"].update(live.strangers(cluster, desired, seen))
     seen["pods"] += live.other_pods(cluster, seen["objects"].get(identity(desired[-1])), seen["pods"])
     desired = [with_live_selector(obj, seen["objects"].get(identity(obj))) for obj in desired]
     adoption = _adoption(cluster, options, desired, seen)
     seen["objects"].update(adoption["objects"])
     steps = plan(applyset.remembering(adoption["desired"]), seen["objects"], seen["members"], FIELD_MANAGER) + adoption["steps"]
-    result = {"changed": bool(changes(steps)) or bool(adoption["patches"]), "actions": [describe(step) for step in steps]}
-    result["notes"] = tier_notes(options, len(eligible)) + [note_line(note) for note in notes] + adoption["notes"]
-    if want_diff:
-        result["diff"] = diff(steps, FIELD_MANAGER)
-    if check_mode:
-        # Before the hand-over Helm's fields would stay beside ours; survey has looked for other managers.
-        judged = [step for step in steps if not step["desired"] or identity(step["desired"]) not in adoption["objects"]]
-        apply.dry_run(cluster, judged, seen["namespace"] is not None, options["force_conflicts"])
-    else:
-        hand_over(cluster, adoption)
-        result.update(carry_out(cluster, options, steps, seen, say))
-    result["requests"] = dict(cluster.requests)
-    return result
+    # Before the hand-over Helm's fields would stay beside ours; survey has looked for other managers.
+    judged = [step for step in steps if not step["desired"] or identity(step["desired"]) not in adoption["objects"]]
+    notes = tier_notes(options, len(looked["eligible"])) + [note_line(note) for note in looked["notes"]] + adoption["notes"]
+    return {"steps": steps, "judged": judged, "adoption": adoption, "notes": notes}
 
 
 def _adoption(cluster, options, desired, seen):
@@ -107,13 +136,12 @@ def _settle_namespace(options, home):
     return {**options, "create_namespace": options["create_namespace"] and ours}
 
 
-def _eligible(daemon_set, nodes):
-    """The nodes that get an agent; Failure where there are none."""
+def _insist_on_nodes(looked):
+    """Failure where no node gets an agent."""
+    nodes, daemon_set = looked["seen"]["nodes"], looked["desired"][-1]
     if not nodes:
         raise Failure("the cluster has no nodes", "join a node first")
-    decisions = [(node, decide(daemon_set, node)) for node in nodes]
-    eligible = [node for node, decision in decisions if decision["run"]]
-    if eligible:
-        return eligible
-    why = sorted({blocker["detail"] for _node, decision in decisions for blocker in decision["blockers"]}) or ["no reason is known"]
+    if looked["eligible"]:
+        return
+    why = sorted({blocker["detail"] for node in nodes for blocker in decide(daemon_set, node)["blockers"]}) or ["no reason is known"]
     raise Failure(f"none of the {len(nodes)} nodes is eligible: {'; '.join(why[:4])}", "change node_selector, tolerations, architectures or control_plane")

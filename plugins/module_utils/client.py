@@ -116,15 +116,16 @@ class Cluster:
                 return None
             raise
 
-    def list(self, kind: str, namespace: str | None = None, **selectors: str) -> tuple[list[dict], str]:
+    def list(self, kind: str, namespace: str | None = None, keep: Callable[[dict], dict] | None = None, **selectors: str) -> tuple[list[dict], str]:
         """(items, resourceVersion), page by page; starts again where the pages expire (410).
 
-        selectors: labelSelector and fieldSelector. A namespace that does not exist holds nothing, a kind that the server
+        keep: what stays of each item, of kinds that there are thousands of; without it what is large and never looked at
+        goes. selectors: labelSelector and fieldSelector. A namespace that does not exist holds nothing, a kind that the server
         does not serve has no objects.
         """
         for attempt in range(3):
             try:
-                return self._list_pages(kind, namespace, selectors)
+                return self._list_pages(kind, namespace, keep or trimmed, selectors)
             except ApiFailure as failure:
                 if failure.status == 404:
                     return [], ""
@@ -132,14 +133,14 @@ class Cluster:
                     raise
         raise AssertionError("unreachable")
 
-    def _list_pages(self, kind, namespace, selectors):
+    def _list_pages(self, kind, namespace, keep, selectors):
         items, query = [], {"limit": PAGE, **selectors}
         while True:
             page = self._json("GET", KINDS[kind].path(namespace), "list", KINDS[kind].resource, query)
             for item in page.get("items") or []:
                 item.setdefault("kind", kind)
                 item.setdefault("apiVersion", KINDS[kind].api_version)
-                items.append(trimmed(item))
+                items.append(keep(item))
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
                 return items, metadata.get("resourceVersion", "")
@@ -172,6 +173,19 @@ class Cluster:
         return self._json(
             "PATCH", kind.path(metadata.get("namespace"), metadata["name"]), "apply", title(obj), query, body=obj, content_type="application/apply-patch+yaml"
         )
+
+    def try_create(self, obj: dict) -> dict:
+        """Dry run of a creation: the object as the server would make it."""
+        kind = kind_of(obj)
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "dryRun": "All"}
+        return self._json("POST", kind.path(obj["metadata"].get("namespace")), "create", title(obj), query, body=obj)
+
+    def may(self, attributes: dict) -> bool:
+        """Whether the user may do it; attributes: a SelfSubjectAccessReview's spec, which keeps nothing."""
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": attributes}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = self._json("POST", path, "review", "the user's own rights", {"dryRun": "All"}, body=body)
+        return bool((answer.get("status") or {}).get("allowed"))
 
     def patch(self, obj: dict, change: dict) -> dict:
         """Merge patch (RFC 7396) of this object; the object as the server now holds it."""
