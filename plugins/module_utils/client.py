@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
 from ansible.module_utils.basic import missing_required_lib
@@ -81,6 +82,7 @@ class Cluster:
         self.requests = {"read": 0, "write": 0}
         self._lock = threading.Lock()
         self._answered = False
+        self._clock: tuple[float, float] | None = None
         self._impersonation = impersonation_headers(options)
         self._login_token = ""
         if options["username"]:
@@ -94,6 +96,10 @@ class Cluster:
         if self._login_token:
             log_out(self.configuration, self._login_token)
             self._login_token = ""
+
+    def now(self) -> float | None:
+        """The server's clock in seconds since 1970, to the second; None before its first answer."""
+        return None if self._clock is None else self._clock[0] + time.monotonic() - self._clock[1]
 
     def version(self) -> tuple[int, int]:
         """(major, minor) of the API server."""
@@ -340,6 +346,7 @@ class Cluster:
                 cause, failure, final = error, self._broken(error, how, verb, target), _distrusts(error)
             else:
                 status, retry_after = response.status, _seconds(response.headers.get("Retry-After"))
+                self._set_clock(response.headers.get("Date"))
                 try:
                     if status < 400:
                         answer = decode(content) if decode else response
@@ -359,6 +366,13 @@ class Cluster:
 
     def _patience(self):
         return self.patience if self._answered else min(self.patience, _PATIENCE_AT_FIRST)
+
+    def _set_clock(self, date):
+        try:
+            self._clock = parsedate_to_datetime(date).timestamp(), time.monotonic()
+        except (TypeError, ValueError, OverflowError):
+            # Without the header, or with one that nobody can read, what was known before holds.
+            return
 
     def _headers(self):
         headers = [("User-Agent", f"nanoagent.k8s/{VERSION}"), *self._impersonation]

@@ -11,6 +11,7 @@ Source: Kubernetes, pkg/controller/daemon/daemon_controller.go (NodeShouldRunDae
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 _AUTOMATIC = tuple(
     {"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": effect}
@@ -40,7 +41,8 @@ def decide(daemon_set: dict, node: dict, comparison_operators: bool = True) -> d
     """The controller's decision for one node.
 
     Returns {"run": bool, "keep": bool, "blockers": [{"kind", "detail"}]}: run, whether a pod would be placed; keep,
-    whether a pod that is there may stay; blockers, every reason against (kind: nodeName, selector, affinity, taint).
+    whether a pod that is there may stay; blockers, every reason against (kind: nodeName, selector, affinity, taint; a taint's
+    blocker has the taint's position in the node's list as "taint" too).
     Only taints with effect NoSchedule leave keep true while run is false.
 
     An object of a shape that no API server can hold (a list where an object belongs) gives run None and keep None, and one
@@ -50,11 +52,34 @@ def decide(daemon_set: dict, node: dict, comparison_operators: bool = True) -> d
     TaintTolerationComparisonOperators). An API server without them accepts no such toleration, so it is true by default;
     and where only the controller lacks them, a missing pod is then reported, not overlooked.
     """
+    return decider(daemon_set, comparison_operators)(node)
+
+
+def decider(daemon_set: dict, comparison_operators: bool = True) -> Callable[[dict], dict]:
+    """decide() for many nodes: the DaemonSet is read once."""
     try:
         template = _read_template(daemon_set)
-        name, labels, taints = _read_node(node)
     except _Unreadable as problem:
-        return {"run": None, "keep": None, "blockers": [{"kind": "unreadable", "detail": str(problem)}]}
+        said = str(problem)
+        return lambda node: _unreadable(said)
+    faults = [_term_fault(term) for term in template["terms"] or []]
+    usable = [term for term, fault in zip(template["terms"] or [], faults) if not fault]
+
+    def decide_one(node: dict) -> dict:
+        try:
+            name, labels, taints = _read_node(node)
+        except _Unreadable as problem:
+            return _unreadable(str(problem))
+        return _decision(template, usable, name, labels, taints, comparison_operators)
+
+    return decide_one
+
+
+def _unreadable(said):
+    return {"run": None, "keep": None, "blockers": [{"kind": "unreadable", "detail": said}]}
+
+
+def _decision(template, usable, name, labels, taints, comparison_operators):
     blockers = []
     if template["nodeName"] not in ("", name):
         blockers.append({"kind": "nodeName", "detail": f"the pod template names node {template['nodeName']}"})
@@ -63,17 +88,17 @@ def decide(daemon_set: dict, node: dict, comparison_operators: bool = True) -> d
             has = f"has {key}={labels[key]}" if key in labels else f"has no label {key}"
             blockers.append({"kind": "selector", "detail": f"node selector {key}={value}: the node {has}"})
     terms = template["terms"]
-    if terms is not None and not any(_term_matches(term, labels, name) for term in terms):
+    if terms is not None and not any(_term_matches(term, labels, name) for term in usable):
         wanted = " or ".join(_term_text(term) for term in terms) or "no terms, which matches nothing"
         blockers.append({"kind": "affinity", "detail": f"node affinity does not match: {wanted}"})
     placed = not blockers
     untolerated = [
-        taint
-        for taint in taints
+        (number, taint)
+        for number, taint in enumerate(taints)
         if taint["effect"] in ("NoSchedule", "NoExecute") and not any(tolerates(t, taint, comparison_operators) for t in template["tolerations"])
     ]
-    blockers.extend({"kind": "taint", "detail": f"taint {_taint_text(taint)} is not tolerated"} for taint in untolerated)
-    keep = placed and not any(taint["effect"] == "NoExecute" for taint in untolerated)
+    blockers.extend({"kind": "taint", "detail": f"taint {_taint_text(taint)} is not tolerated", "taint": number} for number, taint in untolerated)
+    keep = placed and not any(taint["effect"] == "NoExecute" for _number, taint in untolerated)
     return {"run": not blockers, "keep": keep, "blockers": blockers}
 
 
@@ -177,7 +202,7 @@ def _read_node(node):
 
 def _term_matches(term, labels, name):
     expressions, fields = term["matchExpressions"], term["matchFields"]
-    if not expressions and not fields or _term_fault(term):
+    if not expressions and not fields:
         return False
     return all(_expression_matches(e, labels) for e in expressions) and all(_field_matches(f, name) for f in fields)
 

@@ -41,10 +41,10 @@ def progress_text(rows: list[dict]) -> str:
     """`12 of 50 nodes ready, 3 down, blocked: 2 ImageNotFound (a, b)`. Pure."""
     eligible = [row for row in rows if row["eligible"]]
     parts = [f"{sum(1 for row in eligible if row['state'] == 'ready')} of {len(eligible)} nodes ready"]
-    for state, word in (("starting", "starting"), ("rolling", "waiting for their turn"), ("node down", "down")):
-        count = sum(1 for row in eligible if row["state"] == state)
-        if count:
-            parts.append(f"{count} {word}")
+    old = sum(1 for row in eligible if row["state"] == "rolling" and row["reason"] == "OldRevision")
+    on_their_way = sum(1 for row in eligible if row["state"] in ("rolling", "joining")) - old
+    down = sum(1 for row in eligible if row["state"] == "node down")
+    parts += [f"{count} {word}" for count, word in ((on_their_way, "starting"), (old, "waiting for their turn"), (down, "down")) if count]
     blocked: dict[str, list[str]] = {}
     for row in eligible:
         if row["state"] == "blocked":
@@ -59,7 +59,7 @@ def estimate(rows: list[dict], gained: int, seconds: float) -> str:
 
     gained: how many nodes became ready within `seconds`.
     """
-    left = sum(1 for row in rows if row["eligible"] and row["state"] in ("starting", "rolling"))
+    left = sum(1 for row in rows if row["eligible"] and row["state"] in ("rolling", "joining"))
     if gained <= 0 or seconds <= 0 or not left:
         return ""
     rest = left * seconds / gained

@@ -12,6 +12,7 @@ nonce from the kernel can give it back.
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,12 @@ def prove_all(cluster: Cluster, namespace: str, rows: list[dict], timeout: float
     with ThreadPoolExecutor(min(parallel, len(ready))) as pool:
         proofs = pool.map(lambda row: _prove(cluster, namespace, row, timeout), ready)
         return {row["node"]: proof for row, proof in zip(ready, proofs)}
+
+
+def latency(proofs: dict[str, dict]) -> dict:
+    """{"p50", "p99"} of the proofs' latencies in milliseconds, by nearest rank; None where nothing is proven. Pure."""
+    known = sorted(proof["latency_ms"] for proof in proofs.values() if proof["proven"])
+    return {f"p{share}": known[math.ceil(len(known) * share / 100) - 1] if known else None for share in (50, 99)}
 
 
 def judge_answer(answer: dict, nonce: str, row: dict) -> str:

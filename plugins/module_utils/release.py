@@ -11,7 +11,7 @@ from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, revision_of_all, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import await_deployments
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
@@ -64,18 +64,16 @@ def _await(cluster, options, daemon_set, say, what, nodes=None):
 def _rows_if_done(cluster, wanted, seen):
     """The verdicts, where the rollout has ended well; empty otherwise."""
     daemon_set = seen["objects"][identity(wanted)]
-    rows = verdicts(daemon_set, seen["nodes"], seen["pods"], _revision(cluster, daemon_set, seen["pods"]), [])
+    rows = verdicts(daemon_set, seen["nodes"], seen["pods"], _revision(cluster, daemon_set, seen["pods"]), [], cluster.now())
     on_delete = (daemon_set["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
     return rows if judge(daemon_set, rows, old_is_fine=on_delete) == "done" else []
 
 
 def _revision(cluster, daemon_set, pods):
     """The newest revision's hash; not asked for where the controller says that all pods have it and they agree."""
-    status = daemon_set.get("status") or {}
-    hashes = {(pod["metadata"].get("labels") or {}).get("controller-revision-hash") for pod in pods}
-    current = status.get("observedGeneration") == daemon_set["metadata"].get("generation")
-    if current and len(hashes) == 1 and status.get("updatedNumberScheduled") == status.get("desiredNumberScheduled") == len(pods):
-        return hashes.pop()
+    known = revision_of_all(daemon_set, pods)
+    if known:
+        return known
     namespace, name = daemon_set["metadata"]["namespace"], daemon_set["metadata"]["name"]
     revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(name, daemon_set)["ControllerRevision"])
     return newest_revision(revisions, daemon_set)

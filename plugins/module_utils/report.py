@@ -16,8 +16,9 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def headline(summary: dict) -> str:
-    """The three denominators: `nodes 3, eligible 3, ready 3`, with `proven 3` where it was asked for."""
-    line = f"nodes {summary['nodes']}, eligible {summary['eligible']}, ready {summary['ready']}"
+    """The denominators: `nodes 3, eligible 3, ready 3`, with `real 2` where some are no machines, and `proven 3` where it was asked for."""
+    real = f", real {summary['real']}" if summary["real"] != summary["nodes"] else ""
+    line = f"nodes {summary['nodes']}{real}, eligible {summary['eligible']}, ready {summary['ready']}"
     return line + (f", proven {summary['proven']}" if "proven" in summary else "")
 
 

@@ -15,12 +15,18 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import newe
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_at
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import event_last
 from ansible_collections.nanoagent.k8s.plugins.module_utils.reflector import Reflector
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import mapping
 
 # How long a rollout has to look hopeless before the wait ends, in seconds: on all open nodes, and on enough of them.
 _SETTLE = {"stuck": 2.0, "failing": 8.0}
 # Enough nodes: this share of the eligible ones, and more than one.
 _ENOUGH = 0.1
+# Events that say what keeps pods away, of the DaemonSet and of its pods.
+EVENTS = {"fieldSelector": "type!=Normal"}
+# States that a rollout waits for.
+_OPEN = ("rolling", "blocked", "joining", "unknown")
 # Pause after a look at all nodes, in times of what the look took, and at most in seconds: where there are thousands of nodes the
 # machines of the control plane, which may be this one, have more to do than to be looked at.
 _REST, _LONGEST_REST = 4, 2.0
@@ -39,7 +45,7 @@ def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, 
         "DaemonSet": {"fieldSelector": f"metadata.name={name}"},
         "Pod": {"labelSelector": labels},
         "ControllerRevision": {"labelSelector": labels},
-        "Event": {"fieldSelector": f"involvedObject.kind=DaemonSet,involvedObject.name={name}"},
+        "Event": EVENTS,
     }
 
 
@@ -53,12 +59,11 @@ def judge(daemon_set: dict, rows: list[dict], old_is_fine: bool = False) -> str:
     """
     if (daemon_set.get("status") or {}).get("observedGeneration", 0) < daemon_set["metadata"].get("generation", 0):
         return "waiting"
-    open_states = ("starting", "blocked", "unknown") if old_is_fine else ("starting", "blocked", "unknown", "rolling")
-    open_rows = [row for row in rows if row["state"] in open_states]
+    open_rows = [row for row in rows if row["state"] in _OPEN and row["eligible"] and row["up"] and not (old_is_fine and _is_old(row))]
     if not open_rows:
         return "done" if any(row["state"] == "ready" or (old_is_fine and row["ready"]) for row in rows) else "waiting"
     final = sum(1 for row in open_rows if row["final"])
-    moving = [row for row in open_rows if row["state"] != "rolling" and not row["final"]]
+    moving = [row for row in open_rows if not _is_old(row) and not row["final"]]
     if final and not moving:
         return "stuck"
     return "failing" if final > max(1, _ENOUGH * sum(1 for row in rows if row["eligible"])) else "waiting"
@@ -81,8 +86,13 @@ def nudges(daemon_set: dict, rows: list[dict]) -> list[str]:
     missing = sum(1 for row in eligible if row["state"] != "node down" and not row["ready"])
     if not down or missing + down < budget:
         return []
-    old = sorted(row["pod"] for row in eligible if row["state"] == "rolling" and row["ready"])
+    old = sorted(row["pod"] for row in eligible if _is_old(row) and row["ready"])
     return old[: max(0, budget - missing)]
+
+
+def _is_old(row):
+    """Whether the node has a pod of an earlier revision."""
+    return row["state"] == "rolling" and row["reason"] == "OldRevision"
 
 
 def _share(value, count):
@@ -93,9 +103,14 @@ def _share(value, count):
 
 
 def relevant_events(events: list[dict], daemon_set: dict, manager: str) -> list[dict]:
-    """The Events that are not older than our last write to the DaemonSet. Pure; both times are the server's."""
-    since = owned_at(daemon_set, manager)
-    return [event for event in events if (event.get("lastTimestamp") or event.get("eventTime") or "") >= since]
+    """The Events but those about the DaemonSet that are older than our last write to it. Pure; both times are the server's."""
+    since, name = owned_at(daemon_set, manager), daemon_set["metadata"].get("name")
+
+    def is_over(event):
+        about = mapping(event.get("involvedObject"))
+        return about.get("kind") == "DaemonSet" and about.get("name") == name and event_last(event) < since
+
+    return [event for event in events if not is_over(event)]
 
 
 def await_rollout(
@@ -140,7 +155,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
                 raise Failure(f"DaemonSet {namespace}/{name} was deleted while its rollout was awaited", "run again")
             revision = newest_revision(seen["ControllerRevision"], daemon_set)
             events = relevant_events(seen["Event"], daemon_set, manager)
-            rows = verdicts(daemon_set, seen["Node"], seen["Pod"], revision, events)
+            rows = verdicts(daemon_set, seen["Node"], seen["Pod"], revision, events, cluster.now())
             counted = [row for row in rows if nodes is None or row["node"] in nodes]
             if progress:
                 progress(counted)

@@ -8,16 +8,20 @@ from __future__ import annotations
 from contextlib import closing
 from functools import partial
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import report
+from ansible_collections.nanoagent.k8s.plugins.module_utils import coverage, report
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
-from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
-from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events, selectors
+from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, prove_all
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import EVENTS, relevant_events, selectors
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import stamp
+
+# Pods whose log is read, and lines of it.
+_LOGS, _LOG_LINES = 3, 3
 
 
 def work(options: dict, run: Run) -> dict:
@@ -32,55 +36,52 @@ def verify(cluster: Cluster, options: dict) -> dict:
     ok is True only where at least one node is eligible, every eligible node is ready, and with live every one is proven;
     with options["drift"] fail also only where nothing is changed or missing of what was applied.
     """
-    result = _judge_nodes(cluster, options)
-    if options["drift"] == "ignore":
-        return {**result, "requests": dict(cluster.requests)}
-    found = find_drift(cluster, options["name"], options["namespace"])
-    if options["drift"] == "fail":
-        unknown = [f"whether anything was changed is not known: {found['drift_unknown']}"] if found["drift_unknown"] else []
-        result["causes"] += unknown + lines(found)
-        result["ok"] = result["ok"] and not unknown + lines(found)
-    return {**result, **found, "requests": dict(cluster.requests)}
+    result = _report(cluster, options)
+    if options["drift"] != "ignore":
+        found = find_drift(cluster, options["name"], options["namespace"])
+        if options["drift"] == "fail":
+            unknown = [f"whether anything was changed is not known: {found['drift_unknown']}"] if found["drift_unknown"] else []
+            result["causes"] += unknown + lines(found)
+            result["ok"] = result["ok"] and not unknown + lines(found)
+        result.update(found)
+    return {**result, "requests": dict(cluster.requests)}
 
 
-def _judge_nodes(cluster, options):
-    name, namespace = options["name"], options["namespace"]
-    daemon_set = cluster.get("DaemonSet", name, namespace)
-    query = selectors(name, daemon_set)
-    (nodes, _v1), (pods, _v2), (revisions, _v3), (events, _v4) = cluster.parallel(
-        [
-            partial(cluster.list, "Node"),
-            partial(cluster.list, "Pod", namespace, **query["Pod"]),
-            partial(cluster.list, "ControllerRevision", namespace, **query["ControllerRevision"]),
-            partial(cluster.list, "Event", namespace, **query["Event"]),
-        ]
-    )
-    if daemon_set is None:
-        nothing = {"nodes": len(nodes), "eligible": 0, "ready": 0, "states": {}}
-        return {
-            "installed": False,
-            "ok": False,
-            "nodes": [],
-            "table": [],
-            "headline": report.headline(nothing),
-            "summary": nothing,
-            "causes": [f"DaemonSet {namespace}/{name} does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"],
-        }
-    if options["live"] and agent_container(daemon_set) != CONTAINER:
-        raise Failure(f"the agent of DaemonSet {namespace}/{name} is not our collector and cannot prove that it sees", "set live: false")
-    revision = newest_revision(revisions, daemon_set)
-    rows = verdicts(daemon_set, nodes, pods, revision, relevant_events(events, daemon_set, FIELD_MANAGER))
-    counts, found = summary(rows), causes(rows)
-    ok = counts["eligible"] > 0 and counts["ready"] == counts["eligible"]
+def _report(cluster, options):
+    daemon_sets = _daemon_sets(cluster, options)
+    seen = _read(cluster, options["namespace"], daemon_sets)
+    head = {
+        "installed": bool(daemon_sets),
+        "at": stamp(cluster.now()),
+        "cluster": {"server": cluster.server, "version": ""},
+        "daemon_sets": [coverage.daemon_set_name(daemon_set) for daemon_set in daemon_sets],
+        "warnings": _not_read(seen, ("Event",)),
+    }
+    if not daemon_sets:
+        counts = {"nodes": len(_known(seen, "Node")), "real": 0, "eligible": 0, "ready": 0, "states": {}}
+        what = f"DaemonSet {options['namespace']}/{options['name']} does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"
+        return {**head, "ok": False, "nodes": [], "groups": [], "table": [], "headline": report.headline(counts), "summary": counts, "causes": [what]}
+    if options["live"]:
+        _check_provable(daemon_sets)
+    agents = [{"daemon_set": daemon_set, "revision": _revision(daemon_set, seen)} for daemon_set in daemon_sets]
+    rows = _rows(cluster, agents, seen)
+    _read_logs(cluster, options["namespace"], agents, rows)
+    head["warnings"] += coverage.strangers(agents, _known(seen, "Pod"))
+    proofs = _prove(cluster, options, rows) if options["live"] else None
+    counts, found = coverage.summary(rows), coverage.causes(rows)
+    ok = counts["eligible"] > 0 and counts["ready"] == counts["eligible"] and not any(row["state"] == "unknown" for row in rows)
     if not counts["eligible"]:
         found.append("no node is eligible")
-    if options["live"]:
-        counts["proven"] = _prove(cluster, namespace, rows, options, found)
+    if proofs is not None:
+        counts["proven"] = sum(1 for proof in proofs.values() if proof["proven"])
+        found += [f"no proof from {node}: {proof['reason']}" for node, proof in sorted(proofs.items()) if not proof["proven"]]
         ok = ok and counts["proven"] == counts["eligible"]
+        head["latency_ms"] = latency(proofs)
     return {
-        "installed": True,
+        **head,
         "ok": ok,
         "nodes": rows,
+        "groups": coverage.groups(rows),
         "table": report.table(rows),
         "headline": report.headline(counts),
         "summary": counts,
@@ -88,12 +89,98 @@ def _judge_nodes(cluster, options):
     }
 
 
-def _prove(cluster, namespace, rows, options, found):
-    """Adds a proof to the rows and the failed ones to `found`; how many nodes are proven."""
-    proofs = prove_all(cluster, namespace, [row for row in rows if row["eligible"]], options["live_timeout"], options["live_parallel"])
+def _daemon_sets(cluster, options):
+    daemon_set = cluster.get("DaemonSet", options["name"], options["namespace"])
+    return [daemon_set] if daemon_set else []
+
+
+def _read(cluster, namespace, daemon_sets):
+    """Kind -> objects, or the ApiFailure of a right that is missing."""
+    queries = [selectors(daemon_set["metadata"]["name"], daemon_set) for daemon_set in daemon_sets]
+    reads = [("Node", None, {}), ("Event", namespace, EVENTS)]
+    reads += [("Pod", namespace, query["Pod"]) for query in _distinct(queries)]
+    answers = cluster.parallel([partial(_list, cluster, *read) for read in reads])
+    seen = {"Node": [], "Event": [], "Pod": [], "ControllerRevision": []}
+    for (kind, _namespace, _query), answer in zip(reads, answers):
+        _take(seen, kind, answer)
+    if not all(coverage.revision_of_all(daemon_set, _known(seen, "Pod")) for daemon_set in daemon_sets):
+        for query in _distinct(queries):
+            _take(seen, "ControllerRevision", _list(cluster, "ControllerRevision", namespace, query["ControllerRevision"]))
+    return seen
+
+
+def _distinct(queries):
+    return list({query["Pod"]["labelSelector"]: query for query in queries}.values())
+
+
+def _list(cluster, kind, namespace, query):
+    try:
+        return cluster.list(kind, namespace, **query)[0]
+    except ApiFailure as failure:
+        if failure.status != 403:
+            raise
+        return failure
+
+
+def _take(seen, kind, answer):
+    if isinstance(answer, ApiFailure) or isinstance(seen[kind], ApiFailure):
+        seen[kind] = answer if isinstance(answer, ApiFailure) else seen[kind]
+    else:
+        seen[kind] = seen[kind] + answer
+
+
+def _known(seen, kind):
+    return [] if isinstance(seen[kind], ApiFailure) else seen[kind]
+
+
+def _not_read(seen, kinds):
+    return [f"{seen[kind].what}; {seen[kind].next_step}" for kind in kinds if isinstance(seen[kind], ApiFailure)]
+
+
+def _revision(daemon_set, seen):
+    known = coverage.revision_of_all(daemon_set, _known(seen, "Pod"))
+    if known or isinstance(seen["ControllerRevision"], ApiFailure):
+        return known
+    return coverage.newest_revision(seen["ControllerRevision"], daemon_set)
+
+
+def _rows(cluster, agents, seen):
+    pods, nodes = seen["Pod"], seen["Node"]
+    events = _known(seen, "Event")
+    for agent in agents:
+        events = relevant_events(events, agent["daemon_set"], FIELD_MANAGER)
+    if isinstance(nodes, ApiFailure):
+        return coverage.without_nodes(agents, _known(seen, "Pod"), nodes.what, nodes.next_step)
+    if isinstance(pods, ApiFailure):
+        return coverage.without_pods(coverage.united(agents, nodes, [], events, cluster.now()), pods.what, pods.next_step)
+    return coverage.united(agents, nodes, pods, events, cluster.now(), images=True)
+
+
+def _check_provable(daemon_sets):
+    for daemon_set in daemon_sets:
+        if coverage.agent_container(daemon_set) != CONTAINER:
+            name = coverage.daemon_set_name(daemon_set)
+            raise Failure(f"the agent of DaemonSet {name} is not our collector and cannot prove that it sees", "set live: false")
+
+
+def _read_logs(cluster, namespace, agents, rows):
+    """Adds the last log lines of a few pods that crash to what is said of them."""
+    containers = {coverage.daemon_set_name(agent["daemon_set"]): coverage.agent_container(agent["daemon_set"]) for agent in agents}
+    crashed = [row for row in rows if row["reason"] in ("CrashLoopBackOff", "OOMKilled", "Crashed", "KernelTooOld")][:_LOGS]
+    for row in crashed:
+        container = row.get("container") or containers[row["daemon_set"]]
+        said = cluster.logs(namespace, row["pod"], container, _LOG_LINES, previous=True) or cluster.logs(namespace, row["pod"], container, _LOG_LINES)
+        words = " / ".join(said.split("\n")).strip(" /")[:400]
+        if words:
+            row["detail"] += f"; last log: {words}"
+            row["evidence"] = {**row["evidence"], "source": "log", "text": words}
+
+
+def _prove(cluster, options, rows):
+    """Node -> proof; the rows get theirs."""
+    proofs = prove_all(cluster, options["namespace"], [row for row in rows if row["eligible"]], options["live_timeout"], options["live_parallel"])
     for row in rows:
         if row["node"] in proofs:
             row["proof"] = proofs[row["node"]]
-    failed = [(node, proof["reason"]) for node, proof in sorted(proofs.items()) if not proof["proven"]]
-    found.extend(f"no proof from {node}: {reason}" for node, reason in failed)
-    return len(proofs) - len(failed)
+            row["confidence"] = "proven" if row["proof"]["proven"] else row["confidence"]
+    return proofs

@@ -104,21 +104,47 @@ nodes:
       type: str
     state:
       description:
-        - One of V(ready), V(rolling), V(starting), V(blocked), V(not eligible), V(node down), V(not a real node), V(unknown).
+        - One of V(ready), V(rolling), V(blocked), V(not eligible), V(node down), V(joining), V(not a real node), V(unknown).
       type: str
     eligible:
       description: Whether the DaemonSet controller would run a pod there and the node is a real one.
       type: bool
     blockers:
-      description: Each selector, affinity or taint that keeps the agent away.
+      description: Each selector, affinity or taint that keeps the agent away, since when, and whether it goes by itself.
       type: list
-      elements: str
+      elements: dict
+      sample:
+        - {kind: taint, detail: "taint node.cilium.io/agent-not-ready:NoSchedule is not tolerated", since: "", passing: true}
+    daemon_set:
+      description: The DaemonSet whose pod counts, as namespace/name; empty where none has one there.
+      type: str
     ready:
       description: Whether a ready pod is there.
       type: bool
+    confidence:
+      description:
+        - V(proven) by a live proof, V(probed) where the pod is ready by a readiness probe, V(started) where it has none; empty where it is not ready.
+      type: str
     pod:
       description: The pod's name.
       type: str
+    pods:
+      description: Names of all the agents' pods there, those that end among them.
+      type: list
+      elements: str
+    current:
+      description: Whether the pod is of the newest revision; null where that cannot be told.
+      type: bool
+    image_ok:
+      description: Whether the image that runs is the wanted one; null where that cannot be told.
+      type: bool
+    passing:
+      description: Whether what is wrong passes by itself.
+      type: bool
+    evidence:
+      description: What the reason was read from, and when it was first and last seen.
+      type: dict
+      sample: {source: event, text: "FailedCreate: exceeded quota", first: "2026-03-01T12:00:00Z", last: "2026-03-01T12:03:00Z", count: 7}
     reason:
       description: A code such as V(ImageNotFound) or V(NodeDown).
       type: str
@@ -132,8 +158,39 @@ nodes:
       description: With O(live), whether the marker's event came back, and how fast.
       type: dict
       sample: {proven: true, latency_ms: 21.3, round_trip_ms: 140.2, reason: ""}
+at:
+  description: When this was true, by the API server's clock.
+  type: str
+  returned: always
+cluster:
+  description: The API server's address.
+  type: dict
+  returned: always
+  sample: {server: "https://192.0.2.1:6443", version: ""}
+daemon_sets:
+  description: The DaemonSets that were judged, as namespace/name.
+  type: list
+  elements: str
+  returned: always
+groups:
+  description: Nodes that are not well, by cause, most nodes first.
+  type: list
+  elements: dict
+  returned: always
+  sample:
+    - {state: blocked, reason: ImageNotFound, nodes: [worker1, worker2], detail: not found, fix: push the image first, passing: false}
+warnings:
+  description: What makes no node's verdict worse, and should be known; events that could not be read, pods of others with the agent's labels.
+  type: list
+  elements: str
+  returned: always
+latency_ms:
+  description: Percentiles of the latencies of all proofs, in milliseconds; null where nothing is proven.
+  type: dict
+  returned: with O(live)
+  sample: {p50: 18.2, p99: 44.9}
 summary:
-  description: Number of nodes, of eligible, ready and, with O(live), proven ones, and of nodes in each state.
+  description: Number of nodes, of real, eligible, ready and, with O(live), proven ones, and of nodes in each state.
   type: dict
   returned: always
 headline:

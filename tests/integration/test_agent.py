@@ -90,7 +90,7 @@ def test_a_denied_pod_is_told_with_the_rule(run_tasks, options, push, shipped, k
     kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     [failed] = run_tasks([{AGENT: {**options, "image": push(shipped), "wait_timeout": 120}}])
     message = one_line(failed)
-    assert "FailedCreate" in message and "violates PodSecurity" in message and "cannot succeed" in message
+    assert "PodSecurity on " in message and "violates PodSecurity" in message and "cannot succeed" in message
     # The namespace was there before: it stays.
     [gone] = run_tasks([{AGENT: {**options, "state": "absent"}}])
     assert gone["changed"] and kubectl("get", "namespace", name, "-o", "name")

@@ -8,7 +8,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.report import headli
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events
 
 DAEMON_SET = {
-    "metadata": {"uid": "ds", "generation": 2},
+    "metadata": {"name": "agent", "namespace": "n", "uid": "ds", "generation": 2},
     "spec": {"template": {"spec": {"containers": [{"name": "collector"}]}}},
     "status": {"observedGeneration": 2},
 }
@@ -61,22 +61,25 @@ def test_every_state():
     assert states(nodes, pods) == {
         "a-ready": ("ready", "Ready"),
         "b-old": ("rolling", "OldRevision"),
-        "c-starting": ("starting", "NotReady"),
+        "c-starting": ("rolling", "NotReady"),
         "d-image": ("blocked", "ImageNotFound"),
         "e-tainted": ("not eligible", "NotEligible"),
         "f-down": ("node down", "NodeDown"),
         "g-fake": ("not a real node", "NotReal"),
-        "h-podless": ("starting", "NoPod"),
+        "h-podless": ("rolling", "NoPod"),
     }
 
 
 def test_a_denied_pod_is_named_on_every_podless_node():
-    event = {"reason": "FailedCreate", "message": "exceeded quota: q", "lastTimestamp": "2026-01-01T00:00:00Z"}
-    assert states([node("a")], [], [event]) == {"a": ("blocked", "FailedCreate")}
+    about = {"kind": "DaemonSet", "name": "agent"}
+    event = {"involvedObject": about, "reason": "FailedCreate", "message": "exceeded quota: q", "lastTimestamp": "2026-01-01T00:00:00Z"}
+    assert states([node("a"), node("b")], [], [event]) == {"a": ("blocked", "QuotaExceeded"), "b": ("blocked", "QuotaExceeded")}
+    another = {**event, "involvedObject": {**about, "name": "another"}}
+    assert states([node("a")], [], [another]) == {"a": ("rolling", "NoPod")}
 
 
 def test_pods_of_other_owners_do_not_count():
-    assert states([node("a")], [pod("p", "a", owner="somebody")]) == {"a": ("starting", "NoPod")}
+    assert states([node("a")], [pod("p", "a", owner="somebody")]) == {"a": ("rolling", "NoPod")}
 
 
 def test_the_new_pod_leads_over_an_ending_one():
@@ -94,7 +97,7 @@ def test_a_cordoned_node_stays_eligible_and_shows_as_such():
 def test_summary_and_causes():
     rows = verdicts(DAEMON_SET, [node("a"), node("b"), node("c", up=False)], [pod("p", "a")], "new", [])
     counts = summary(rows)
-    assert counts == {"nodes": 3, "eligible": 3, "ready": 1, "states": {"ready": 1, "starting": 1, "node down": 1}}
+    assert counts == {"nodes": 3, "real": 3, "eligible": 3, "ready": 1, "states": {"ready": 1, "rolling": 1, "node down": 1}}
     assert headline(counts) == "nodes 3, eligible 3, ready 1"
     assert [line.split(":")[0] for line in causes(rows)] == ["NoPod on 1 node (b)", "NodeDown on 1 node (c)"]
 
@@ -108,9 +111,11 @@ def test_newest_revision_of_this_owner():
 
 
 def test_events_from_before_our_last_write_do_not_count():
-    daemon_set = {"metadata": {"managedFields": [{"manager": "m", "operation": "Apply", "time": "2026-01-01T10:00:00Z", "fieldsV1": {}}]}}
-    events = [{"lastTimestamp": "2026-01-01T09:59:59Z"}, {"lastTimestamp": "2026-01-01T10:00:00Z"}, {"eventTime": "2026-01-01T10:00:01.000000Z"}, {}]
-    assert relevant_events(events, daemon_set, "m") == events[1:3]
+    daemon_set = {"metadata": {"name": "agent", "managedFields": [{"manager": "m", "operation": "Apply", "time": "2026-01-01T10:00:00Z", "fieldsV1": {}}]}}
+    times = [{"lastTimestamp": "2026-01-01T09:59:59Z"}, {"lastTimestamp": "2026-01-01T10:00:00Z"}, {"eventTime": "2026-01-01T10:00:01.000000Z"}, {}]
+    events = [{"involvedObject": {"kind": "DaemonSet", "name": "agent"}, **time} for time in times]
+    of_a_pod = {"involvedObject": {"kind": "Pod", "name": "agent"}, **times[0]}
+    assert relevant_events([*events, of_a_pod], daemon_set, "m") == [*events[1:3], of_a_pod]
 
 
 def test_a_node_without_a_machine_counts_only_where_our_daemon_set_was_told_to():

@@ -68,13 +68,13 @@ def test_other_states():
     assert diagnose(pod(phase="Pending"))["reason"] == "Starting"
     assert diagnose(pod(phase="Running", containerStatuses=[{"name": "c", "ready": False, "state": {"running": {}}}]))["reason"] == "NotReady"
     unschedulable = pod(phase="Pending", conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient cpu"}])
-    assert diagnose(unschedulable)["detail"] == "Insufficient cpu"
+    assert (diagnose(unschedulable)["reason"], diagnose(unschedulable)["detail"]) == ("InsufficientCpu", "Insufficient cpu")
     assert diagnose(pod(phase="Failed", reason="Evicted", message="disk"))["reason"] == "Evicted"
     assert diagnose({**pod(), "metadata": {"deletionTimestamp": "t"}})["reason"] == "Terminating"
 
 
 def test_ready_and_ending_is_not_ready():
-    ready = pod(conditions=[{"type": "Ready", "status": "True"}])
+    ready = pod(phase="Running", conditions=[{"type": "Ready", "status": "True"}])
     assert is_ready(ready)
     assert not is_ready({**ready, "metadata": {"deletionTimestamp": "t"}})
 

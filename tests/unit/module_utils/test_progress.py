@@ -10,19 +10,22 @@ def rows_of(**counts):
     rows = []
     for state, count in counts.items():
         name = state.replace("_", " ")
-        rows += [{"node": f"{state}{i}", "state": name, "eligible": name != "not eligible", "reason": "ImageNotFound"} for i in range(count)]
+        about = {"state": name, "eligible": name != "not eligible", "reason": "ImageNotFound"}
+        if name == "old":
+            about |= {"state": "rolling", "reason": "OldRevision"}
+        rows += [{"node": f"{state}{i}", **about} for i in range(count)]
     return rows
 
 
 def test_one_line_says_where_the_nodes_are():
-    rows = rows_of(ready=12, starting=3, rolling=2, node_down=1, blocked=4, not_eligible=9)
+    rows = rows_of(ready=12, rolling=3, old=2, node_down=1, blocked=4, not_eligible=9)
     assert progress_text(rows) == (
         "12 of 22 nodes ready, 3 starting, 2 waiting for their turn, 1 down, 4 blocked by ImageNotFound (blocked0, blocked1, blocked2, ...)"
     )
 
 
 def test_the_estimate_follows_the_pace():
-    rows = rows_of(ready=10, starting=5, rolling=15)
+    rows = rows_of(ready=10, rolling=5, old=15)
     assert estimate(rows, gained=10, seconds=20) == "; about 40 s left"
     assert estimate(rows, gained=1, seconds=20) == "; about 7 min left"
     assert estimate(rows, gained=0, seconds=20) == ""
@@ -38,10 +41,10 @@ def test_lines_come_only_when_it_takes_long_and_when_something_is_new():
         progress(rows_of(**counts))
         return len(said)
 
-    assert at(1, ready=0, starting=4) == 0
-    assert at(5, ready=1, starting=3) == 1
-    assert at(7, ready=2, starting=2) == 1
-    assert at(10, ready=2, starting=2) == 2
-    assert at(20, ready=2, starting=2) == 2
-    assert at(40, ready=2, starting=2) == 3
+    assert at(1, ready=0, rolling=4) == 0
+    assert at(5, ready=1, rolling=3) == 1
+    assert at(7, ready=2, rolling=2) == 1
+    assert at(10, ready=2, rolling=2) == 2
+    assert at(20, ready=2, rolling=2) == 2
+    assert at(40, ready=2, rolling=2) == 3
     assert said[0] == "rollout: 1 of 4 nodes ready, 3 starting; about 15 s left"

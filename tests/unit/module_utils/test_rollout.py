@@ -4,39 +4,48 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import STATES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import judge, nudges
 
 DAEMON_SET = {"metadata": {"generation": 2}, "spec": {}, "status": {"observedGeneration": 2}}
 
 
+# Of a row's state, what it may stand for, and what goes with it.
+OTHER = {state: {"state": state, "reason": "Some", "up": state != "node down"} for state in STATES}
+OTHER |= {"old": {"state": "rolling", "reason": "OldRevision", "up": True}, "new machine": {"state": "joining", "reason": "NodeJoining", "up": False}}
+
+
 def rows_of(*kinds):
     return [
-        {"node": f"n{i}", "pod": f"p{i}", "state": state, "final": final, "eligible": state != "not eligible", "ready": state == "ready"}
+        {"node": f"n{i}", "pod": f"p{i}", "final": final, "eligible": state != "not eligible", "ready": state == "ready", **OTHER[state]}
         for i, (state, final) in enumerate(kinds)
     ]
 
 
 def test_judge():
     assert judge(DAEMON_SET, rows_of(("ready", False), ("node down", False), ("not eligible", False))) == "done"
-    assert judge(DAEMON_SET, rows_of(("ready", False), ("starting", False))) == "waiting"
-    assert judge(DAEMON_SET, rows_of(("blocked", True), ("starting", False))) == "waiting"
-    assert judge(DAEMON_SET, rows_of(("blocked", True), ("rolling", False), ("ready", False))) == "stuck"
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("rolling", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("blocked", True), ("rolling", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("blocked", True), ("old", False), ("ready", False))) == "stuck"
     assert judge(DAEMON_SET, rows_of(("blocked", False))) == "waiting"
     assert judge(DAEMON_SET, rows_of(("node down", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("joining", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("unknown", False))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("ready", False), ("new machine", False))) == "done"
     stale = {**DAEMON_SET, "status": {"observedGeneration": 1}}
     assert judge(stale, rows_of(("ready", False))) == "waiting"
 
 
 def test_enough_hopeless_nodes_end_the_wait_while_others_still_start():
-    starting = [("starting", False)] * 28
+    starting = [("rolling", False)] * 28
     assert judge(DAEMON_SET, rows_of(*starting, ("blocked", True), ("blocked", True))) == "waiting"
     assert judge(DAEMON_SET, rows_of(*starting[:26], *[("blocked", True)] * 4)) == "failing"
-    assert judge(DAEMON_SET, rows_of(("starting", False), ("blocked", True))) == "waiting"
-    assert judge(DAEMON_SET, rows_of(("starting", False), ("blocked", True), ("blocked", True))) == "failing"
+    assert judge(DAEMON_SET, rows_of(("rolling", False), ("blocked", True))) == "waiting"
+    assert judge(DAEMON_SET, rows_of(("rolling", False), ("blocked", True), ("blocked", True))) == "failing"
 
 
 def test_an_earlier_revision_is_well_where_pods_change_only_when_deleted():
-    old = [{**row, "ready": True} for row in rows_of(("rolling", False))]
+    old = [{**row, "ready": True} for row in rows_of(("old", False))]
     assert judge(DAEMON_SET, old) == "waiting"
     assert judge(DAEMON_SET, old, old_is_fine=True) == "done"
     assert judge(DAEMON_SET, [{**old[0], "ready": False}], old_is_fine=True) == "waiting"
@@ -47,8 +56,8 @@ def rolling(max_unavailable=1, **more):
 
 
 def old_and_down(old, down, missing=0):
-    rows = [{**row, "ready": True} for row in rows_of(*[("rolling", False)] * old)]
-    rows += rows_of(*[("node down", False)] * down) + rows_of(*[("starting", False)] * missing)
+    rows = [{**row, "ready": True} for row in rows_of(*[("old", False)] * old)]
+    rows += rows_of(*[("node down", False)] * down) + rows_of(*[("rolling", False)] * missing)
     return [{**row, "node": f"n{i}", "pod": f"p{i}"} for i, row in enumerate(rows)]
 
 
