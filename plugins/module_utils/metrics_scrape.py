@@ -14,6 +14,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import 
 PORT_NAME = "metrics"
 _PATH = "/metrics"
 _GROUP = "monitoring.coreos.com"
+# prometheus-operator, pkg/apis/monitoring/v1/types.go (Duration); 0 would leave it to Prometheus, as no interval does.
+_DURATION = re.compile("".join(f"([0-9]+{unit})?" for unit in ("y", "w", "d", "h", "m", "s", "ms")))
 _KINDS = {"pod_monitor": "PodMonitor", "service_monitor": "ServiceMonitor"}
 
 
@@ -31,7 +33,7 @@ def check(options: dict) -> None:
         raise Failure("metrics are not served by the vendor's agent", "leave out metrics with the profile spyderbat")
     check_port("metrics.port", metrics["port"])
     interval = metrics.get("interval")
-    if interval and not re.fullmatch(r"([0-9]+(ms|[smhd]))+", interval):
+    if interval and not _DURATION.fullmatch(interval):
         raise Failure(f"metrics.interval {interval!r} is no duration", "use for example 30s")
     if interval and metrics["scrape"] == "annotations":
         raise Failure("metrics.interval means nothing to annotations", "leave it out, or set metrics.scrape to pod_monitor or service_monitor")

@@ -150,6 +150,11 @@ def _element(items, keys):
 _KEY_DEFAULTS = {"protocol": "TCP"}
 
 
+# Fields that the API server fills in below a list that has no keys, and that is ours as a whole therefore; by the field that holds
+# them. ExternalSecret: external-secrets.io_externalsecrets.yaml, v1.
+_FILLED_IN = {"remoteRef": {"conversionStrategy": "Default", "decodingStrategy": "None", "metadataPolicy": "None", "nullBytePolicy": "Ignore"}}
+
+
 def _index(live, element, owned):
     for field in owned:
         if field.startswith("k:"):
@@ -161,7 +166,9 @@ def _index(live, element, owned):
 
 def _equal(desired, live, path):
     if isinstance(desired, dict) and isinstance(live, dict):
-        return desired.keys() == live.keys() and all(_equal(desired[key], live[key], f"{path}.{key}") for key in desired)
+        filled_in = _FILLED_IN.get(path.rpartition(".")[2], {})
+        present = {key for key in live if key in desired or live[key] != filled_in.get(key)}
+        return desired.keys() == present and all(_equal(desired[key], live[key], f"{path}.{key}") for key in desired)
     if isinstance(desired, list) and isinstance(live, list):
         return len(desired) == len(live) and all(_equal(one, other, path) for one, other in zip(desired, live))
     if type(desired) is type(live) and desired == live:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The module agent's options on a real cluster: the API server takes what they make, and the pods run with it.
 
-AppArmor and the kinds of other projects (ExternalSecret, PodMonitor and the like) are judged by the unit tests only where
-the cluster has neither; a strict dry run covers AppArmor's field.
+AppArmor is judged by the unit tests only where the cluster has none; a strict dry run covers its field. The kinds of other
+projects (ExternalSecret, PodMonitor and the like) are in test_other_projects.py.
 """
 
 from __future__ import annotations

@@ -196,6 +196,7 @@ def test_the_network_policy_lets_through_what_is_needed_and_no_more():
         ({"ca_bundle": PEM, "ca_bundle_config_map": {"name": "x"}}, "exclude each other"),
         ({"metrics": {"scrape": "annotations", "interval": "5s"}}, "metrics.interval means nothing"),
         ({"metrics": {"scrape": "pod_monitor", "interval": "soon"}}, "metrics.interval 'soon'"),
+        ({"metrics": {"scrape": "pod_monitor", "interval": "30s1m"}}, "metrics.interval '30s1m'"),
         ({"metrics": {"scrape": "pod_monitor", "port": 0}}, "metrics.port 0"),
         ({"profile": "spyderbat", "metrics": {"scrape": "auto"}}, "metrics are not served"),
         ({"network_policy": True, "host_network": True}, "binds no pod in the host's network"),

@@ -185,6 +185,30 @@ def test_the_empty_value_of_a_variable_is_not_stored_and_no_difference():
     assert [path.rpartition(".")[2] for path in differences(desired, live, MANAGER)] == ["value"]
 
 
+FILLED_IN = {"conversionStrategy": "Default", "decodingStrategy": "None", "metadataPolicy": "None", "nullBytePolicy": "Ignore"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "differs"),
+    [
+        ({"key": "k"}, {"key": "k"}, False),
+        ({"key": "k"}, {"key": "k", **FILLED_IN}, False),
+        ({"key": "k", "property": "p"}, {"key": "k", "property": "p", **FILLED_IN}, False),
+        ({"key": "k"}, {"key": "k", "property": "p", **FILLED_IN}, True),
+        ({"key": "k", "property": "p"}, {"key": "k", **FILLED_IN}, True),
+        ({"key": "k"}, {"key": "k", **FILLED_IN, "decodingStrategy": "Base64"}, True),
+    ],
+)
+def test_what_the_server_fills_in_below_an_atomic_list_is_no_difference(wanted, present, differs):
+    def external(remote):
+        data = [{"secretKey": "code", "remoteRef": remote}]
+        return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "n", "namespace": "n"}, "spec": {"data": data}}
+
+    live = external(present)
+    live["metadata"]["managedFields"] = [{"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:spec": {"f:data": {}}}}]
+    assert differences(external(wanted), live, MANAGER) == (["spec.data"] if differs else [])
+
+
 def test_of_an_object_that_is_not_ours_only_its_identity_is_seen():
     live = copy.deepcopy(DAEMON_SET[1])
     assert owned_view(live, "somebody") == {
