@@ -84,6 +84,11 @@ type line struct {
 		Remote string `json:"remote"`
 		Error  string `json:"error"`
 	} `json:"connection"`
+	Stream string            `json:"stream"`
+	First  uint64            `json:"first"`
+	Given  uint64            `json:"given"`
+	Sent   uint64            `json:"sent"`
+	Drops  map[string]uint64 `json:"dropped"`
 	Where  string            `json:"where"`
 	Lost   map[string]uint64 `json:"lost"`
 	Events json.RawMessage   `json:"events"`
@@ -119,6 +124,7 @@ type collector struct {
 type setup struct {
 	variant   string
 	config    map[string]any
+	env       []string // more variables
 	wrap      []string // a command that the collector is started by
 	unread    bool     // leave standard output unread
 	unawaited bool     // do not wait until it is ready
@@ -145,6 +151,7 @@ func start(t *testing.T, setup setup) *collector {
 	words := append(append([]string{}, setup.wrap...), binary, "run", "--config", c.config)
 	c.command = exec.Command(words[0], words[1:]...)
 	c.command.Env = []string{"NODE_NAME=test-node", "PATH=" + os.Getenv("PATH")}
+	c.command.Env = append(c.command.Env, setup.env...)
 	if setup.variant != "" {
 		c.command.Env = append(c.command.Env, "NANOAGENT_TEST_VARIANT="+setup.variant)
 	}
@@ -243,6 +250,10 @@ func (c *collector) stop() ([]line, map[string]balance) {
 		c.t.Errorf("the stop took %s", took)
 	}
 	last := c.lines[len(c.lines)-1]
+	if last.Type == "delivery" {
+		// It follows the balance where there is a backend.
+		last = c.lines[len(c.lines)-2]
+	}
 	if last.Type != "balance" {
 		c.t.Fatalf("the last line is of type %q", last.Type)
 	}

@@ -12,10 +12,12 @@ import (
 	"syscall"
 	"time"
 
+	"nanoagent.io/collector/internal/backend"
 	"nanoagent.io/collector/internal/bpf"
 	"nanoagent.io/collector/internal/config"
 	"nanoagent.io/collector/internal/event"
 	"nanoagent.io/collector/internal/identity"
+	"nanoagent.io/collector/internal/outbound"
 	"nanoagent.io/collector/internal/output"
 	"nanoagent.io/collector/internal/pipeline"
 	"nanoagent.io/collector/internal/pods"
@@ -32,6 +34,8 @@ const (
 
 	// How long output may take after the last event, within a stop of 2 s.
 	lastWrite = time.Second
+	// How long the backend may take, within the 10 s that a pod has.
+	lastSend = 5 * time.Second
 
 	selfTestAgain = time.Second
 	variantName   = "NANOAGENT_TEST_VARIANT"
@@ -60,14 +64,18 @@ func collect(settings config.Config) error {
 	node := os.Getenv("NODE_NAME")
 	format := output.NewFormat(boot, node, settings.Cluster, settings.Tags)
 	queue := output.NewQueue(os.Stdout)
+	sender, account, err := toBackend(settings.Backend, format)
+	if err != nil {
+		return err
+	}
 	proofs := proof.NewMemory()
 	nonce := rand.Text()
 	line := pipeline.New(pipeline.Parts{
-		Sensor: sensor, Format: format, Queue: queue, Directory: pods.New(settings.PodLogs),
+		Sensor: sensor, Format: format, Queue: queue, Backend: sender, Directory: pods.New(settings.PodLogs),
 		Proofs: proofs, Events: events, Nonce: nonce,
 	})
 	service := server.New(server.Parts{
-		Status: line.Status, Coverage: format.Coverage(nil, sensor.Coverage(), started.UnixNano()),
+		Status: line.Status, Backend: account, Coverage: format.Coverage(nil, sensor.Coverage(), started.UnixNano()),
 		Proofs: proofs, Wake: sensor.Wake, Node: node, Version: version, Started: started,
 	})
 	defer service.Close()
@@ -88,10 +96,32 @@ func collect(settings config.Config) error {
 	if err := line.Run(ctx.Done()); err != nil {
 		return fmt.Errorf("stopped: %w", err)
 	}
+	if sender != nil {
+		queue.Flush()
+		sender.Close(lastSend)
+		queue.Append(format.Delivery(nil, account(), time.Now().UnixNano()))
+	}
 	if !queue.Close(lastWrite) {
 		return errors.New("standard output did not take the last lines")
 	}
 	return nil
+}
+
+// toBackend starts sending where a backend is configured; else all it gives
+// is nil.
+func toBackend(settings config.Backend, format *output.Format) (*backend.Sender, func() backend.Account, error) {
+	if settings.URL == "" {
+		return nil, nil, nil
+	}
+	transport, err := outbound.Transport(settings.CA)
+	if err != nil {
+		return nil, nil, err
+	}
+	sender := backend.New(backend.Options{
+		URL: settings.URL, TokenFile: settings.TokenFile, Transport: transport, Version: version, Header: format.Batch,
+		Warn: func(text string) { fmt.Fprintln(os.Stderr, "collector:", text) },
+	})
+	return sender, sender.Account, nil
 }
 
 func wanted(names []string) map[event.Type]bool {

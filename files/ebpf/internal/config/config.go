@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sort"
@@ -32,6 +33,15 @@ type Config struct {
 	Listen    string            `json:"listen"`
 	RingBytes int               `json:"ring_bytes"`
 	PodLogs   string            `json:"pod_logs"`
+	Backend   Backend           `json:"backend"`
+}
+
+// Backend is where the lines are sent to, beside standard output; nowhere
+// without a URL.
+type Backend struct {
+	URL       string `json:"url"`
+	CA        string `json:"ca"`         // file of PEM certificates
+	TokenFile string `json:"token_file"` // a bearer token
 }
 
 func defaults() Config {
@@ -81,11 +91,28 @@ func Parse(text []byte) (Config, error) {
 
 // checkKeys refuses keys that mean nothing, for they are likely mistyped.
 func checkKeys(text []byte) error {
-	var given map[string]json.RawMessage
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&given); err != nil {
-		return explain(err)
+	given, err := object(text)
+	if err != nil {
+		return err
 	}
-	known := []string{"cluster", "tags", "events", "socket", "listen", "ring_bytes", "pod_logs"}
+	if err := onlyKnown("", given, "cluster", "tags", "events", "socket", "listen", "ring_bytes", "pod_logs", "backend"); err != nil {
+		return err
+	}
+	if given, err = object(given["backend"]); err != nil {
+		// What it is instead is told by who decodes it.
+		return nil
+	}
+	return onlyKnown("backend.", given, "url", "ca", "token_file")
+}
+
+func object(text []byte) (given map[string]json.RawMessage, err error) {
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&given); err != nil {
+		return nil, explain(err)
+	}
+	return given, nil
+}
+
+func onlyKnown(prefix string, given map[string]json.RawMessage, known ...string) error {
 	var unknown []string
 	for key := range given {
 		if !contains(known, key) {
@@ -96,7 +123,7 @@ func checkKeys(text []byte) error {
 		return nil
 	}
 	sort.Strings(unknown)
-	return fmt.Errorf("unknown key %q; known keys are %s", unknown[0], strings.Join(known, ", "))
+	return fmt.Errorf("unknown key %q; known keys are %s", prefix+unknown[0], strings.Join(known, ", "))
 }
 
 func explain(err error) error {
@@ -132,9 +159,31 @@ func (c Config) check() error {
 			return fmt.Errorf("listen: %q is not of the form host:port or :port with a port from 1 to 65535", c.Listen)
 		}
 	}
+	if err := c.Backend.check(); err != nil {
+		return err
+	}
 	page := os.Getpagesize()
 	if c.RingBytes < page || c.RingBytes > maxRing || c.RingBytes&(c.RingBytes-1) != 0 {
 		return fmt.Errorf("ring_bytes: %d is not a power of two from %d to %d", c.RingBytes, page, maxRing)
+	}
+	return nil
+}
+
+// check takes HTTPS only: the token must not go where others can read it.
+func (b Backend) check() error {
+	if b == (Backend{}) {
+		return nil
+	}
+	target, err := url.Parse(b.URL)
+	switch {
+	case err != nil || target.Scheme != "https" || target.Hostname() == "":
+		return errors.New("backend.url: not an https URL of a host")
+	case target.User != nil:
+		return errors.New("backend.url: it carries a user or password; give a token in token_file")
+	case b.CA != "" && !filepath.IsAbs(b.CA):
+		return fmt.Errorf("backend.ca: %q is not an absolute path", b.CA)
+	case b.TokenFile != "" && !filepath.IsAbs(b.TokenFile):
+		return fmt.Errorf("backend.token_file: %q is not an absolute path", b.TokenFile)
 	}
 	return nil
 }

@@ -13,17 +13,19 @@ func TestDefaultsStayWhereNothingIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	if config.Cluster != "c" || config.RingBytes != 4<<20 || config.Socket != "/run/nanoagent/collector.sock" ||
-		config.PodLogs != "/host/var/log" || len(config.Events) != 5 || config.Listen != "" {
+		config.PodLogs != "/host/var/log" || len(config.Events) != 5 || config.Listen != "" || config.Backend != (Backend{}) {
 		t.Errorf("%+v", config)
 	}
 }
 
 func TestAllKeys(t *testing.T) {
-	config, err := Parse([]byte(`{"cluster":"c","tags":{"a":"b"},"events":["exec"],"socket":"/s","listen":"127.0.0.1:9","ring_bytes":65536,"pod_logs":"/l"}`))
+	config, err := Parse([]byte(`{"cluster":"c","tags":{"a":"b"},"events":["exec"],"socket":"/s","listen":"127.0.0.1:9","ring_bytes":65536,"pod_logs":"/l",
+		"backend":{"url":"https://b.example/events","ca":"/c","token_file":"/t"}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if config.Tags["a"] != "b" || len(config.Events) != 1 || config.Listen != "127.0.0.1:9" || config.RingBytes != 65536 {
+	if config.Tags["a"] != "b" || len(config.Events) != 1 || config.Listen != "127.0.0.1:9" || config.RingBytes != 65536 ||
+		config.Backend != (Backend{URL: "https://b.example/events", CA: "/c", TokenFile: "/t"}) {
 		t.Errorf("%+v", config)
 	}
 }
@@ -45,6 +47,14 @@ func TestWrongConfigurationsAreNamed(t *testing.T) {
 		{`{"listen":":0"}`, `listen: ":0" is not of the form host:port`},
 		{`{"listen":":65536"}`, `listen: ":65536" is not of the form host:port`},
 		{`{"listen":"host:http"}`, `listen: "host:http" is not of the form host:port`},
+		{`{"backend":"https://b.example"}`, "backend must be of type"},
+		{`{"backend":{"uri":"https://b.example"}}`, `unknown key "backend.uri"`},
+		{`{"backend":{"url":"http://b.example"}}`, "backend.url: not an https URL"},
+		{`{"backend":{"url":"https://"}}`, "backend.url: not an https URL"},
+		{`{"backend":{"ca":"/c"}}`, "backend.url: not an https URL"},
+		{`{"backend":{"url":"https://a:b@c"}}`, "backend.url: it carries a user or password"},
+		{`{"backend":{"url":"https://c","ca":"c"}}`, `backend.ca: "c" is not an absolute path`},
+		{`{"backend":{"url":"https://c","token_file":"t"}}`, `backend.token_file: "t" is not an absolute path`},
 		{`{`, "not valid JSON"},
 		{`[]`, "the file must be of type"},
 		{`{} {}`, "more after the JSON object"},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"nanoagent.io/collector/internal/backend"
 	"nanoagent.io/collector/internal/bpf"
 	"nanoagent.io/collector/internal/event"
 	"nanoagent.io/collector/internal/pods"
@@ -100,6 +101,8 @@ func TestRecordsAreJSON(t *testing.T) {
 		format.Coverage(nil, coverage, 0),
 		format.Gap(nil, "ring", 3, map[string]uint64{"exec": 2, "fork": 1}, 0),
 		format.Gap(nil, "output", -1, map[string]uint64{"exec": 2}, 0),
+		format.Batch("STREAM", 8, 3),
+		format.Delivery(nil, backend.Account{Stream: "STREAM", Failure: "it said \"no\"", Dropped: map[string]backend.Counts{"full": {1, 2}}}, 0),
 		format.End(AppendBalance(append(format.Begin(nil, "balance", 0), `,"events":`...), &balance)),
 	} {
 		if !json.Valid(line) || strings.Count(string(line), "\n") != 1 {

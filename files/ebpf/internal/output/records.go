@@ -3,7 +3,9 @@ package output
 import (
 	"sort"
 	"strconv"
+	"time"
 
+	"nanoagent.io/collector/internal/backend"
 	"nanoagent.io/collector/internal/bpf"
 	"nanoagent.io/collector/internal/event"
 )
@@ -44,7 +46,7 @@ func appendAttempts(to []byte, tried []bpf.Attempt) []byte {
 }
 
 // Gap writes the line that stands in for events that were lost. Where is
-// "ring" (with the processor), "hook", "start" or "output".
+// "ring" (with the processor), "hook", "start", "output" or "backend".
 func (f *Format) Gap(to []byte, where string, cpu int, lost map[string]uint64, unixTime int64) []byte {
 	to = f.Begin(to, "gap", unixTime)
 	to = append(to, `,"where":"`...)
@@ -59,13 +61,45 @@ func (f *Format) Gap(to []byte, where string, cpu int, lost map[string]uint64, u
 	return f.End(to)
 }
 
+// Batch writes the line that a batch for the backend begins with: lines are
+// numbered within a stream, which is one run of the collector.
+func (f *Format) Batch(stream string, first, lines uint64) []byte {
+	to := f.Begin(nil, "batch", time.Now().UnixNano())
+	to = AppendString(append(to, `,"stream":`...), []byte(stream))
+	to = append(to, `,"first":`...)
+	to = strconv.AppendUint(to, first, 10)
+	to = append(to, `,"lines":`...)
+	to = strconv.AppendUint(to, lines, 10)
+	return f.End(to)
+}
+
+// Delivery writes the line that says what became of all lines for the backend.
+func (f *Format) Delivery(to []byte, account backend.Account, unixTime int64) []byte {
+	to = f.Begin(to, "delivery", unixTime)
+	to = AppendString(append(to, `,"stream":`...), []byte(account.Stream))
+	to = append(to, `,"given":`...)
+	to = strconv.AppendUint(to, account.Given.Sum(), 10)
+	to = append(to, `,"sent":`...)
+	to = strconv.AppendUint(to, account.Sent.Sum(), 10)
+	dropped := make(map[string]uint64)
+	for cause, counts := range account.Dropped {
+		dropped[cause] = counts.Sum()
+	}
+	to = append(to, `,"dropped":`...)
+	to = AppendCounts(to, dropped)
+	if account.Failure != "" {
+		to = AppendString(append(to, `,"failure":`...), []byte(account.Failure))
+	}
+	return f.End(to)
+}
+
 // Balance is what became of the events of one type.
 type Balance struct {
 	Emitted   uint64 // by the kernel side, whether or not there was room
 	Lost      uint64 // no room in the ring
 	Received  uint64
 	Written   uint64
-	Self      uint64 // the collector's own probes
+	Self      uint64 // the collector's own probes and connections
 	OtherNode uint64
 	Unwanted  uint64 // not among the configured events
 	Dropped   uint64 // standard output did not take them in time

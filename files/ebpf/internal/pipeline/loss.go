@@ -59,10 +59,27 @@ func (p *Pipeline) countMissed() {
 }
 
 // tellDropped reports lines that found no room on the way out, in the place
-// where they are missing.
+// where they are missing. The backend may well have them.
 func (p *Pipeline) tellDropped() {
-	if p.tellGap("output", -1, p.unwritten) {
+	if len(p.unwritten) > 0 && p.queue.Append(p.format.Gap(nil, "output", -1, p.unwritten, p.now.UnixNano())) {
 		clear(p.unwritten)
+	}
+}
+
+// tellUnsent reports events that the backend did not get.
+func (p *Pipeline) tellUnsent() {
+	if p.backend == nil {
+		return
+	}
+	dropped := p.backend.Account().Lost()
+	lost := make(map[string]uint64)
+	for _, kind := range event.All() {
+		if n := dropped[kind] - p.unsent[kind]; n > 0 {
+			lost[kind.String()] = n
+		}
+	}
+	if p.tellGap("backend", -1, lost) {
+		p.unsent = dropped
 	}
 }
 
@@ -86,7 +103,7 @@ func (p *Pipeline) tellGap(where string, cpu int, lost map[string]uint64) bool {
 	if len(lost) == 0 {
 		return false
 	}
-	return p.queue.Append(p.format.Gap(nil, where, cpu, lost, p.now.UnixNano()))
+	return p.tell(p.format.Gap(nil, where, cpu, lost, p.now.UnixNano()))
 }
 
 // publish makes the present state visible to other goroutines.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf/ringbuf"
 
+	"nanoagent.io/collector/internal/backend"
 	"nanoagent.io/collector/internal/bpf"
 	"nanoagent.io/collector/internal/event"
 	"nanoagent.io/collector/internal/identity"
@@ -29,6 +30,7 @@ type Parts struct {
 	Sensor    *bpf.Sensor
 	Format    *output.Format
 	Queue     *output.Queue
+	Backend   *backend.Sender // nil for none
 	Directory *pods.Directory
 	Proofs    *proof.Memory
 	Events    map[event.Type]bool
@@ -42,6 +44,7 @@ type Pipeline struct {
 	sensor    *bpf.Sensor
 	format    *output.Format
 	queue     *output.Queue
+	backend   *backend.Sender
 	directory *pods.Directory
 	proofs    *proof.Memory
 	events    map[event.Type]bool
@@ -69,6 +72,7 @@ type Pipeline struct {
 	malformed uint64
 	ownerless [event.Types]uint64
 	unwritten map[string]uint64 // dropped since the last gap record said so
+	unsent    backend.Counts    // dropped on the way to the backend, as far as a gap record said so
 	counts    [event.Types][]bpf.Count
 	reported  [event.Types][]uint64 // lost per processor, as far as written
 	missed    map[string]uint64
@@ -101,6 +105,7 @@ func New(parts Parts) *Pipeline {
 		sensor:    parts.Sensor,
 		format:    parts.Format,
 		queue:     parts.Queue,
+		backend:   parts.Backend,
 		directory: parts.Directory,
 		proofs:    parts.Proofs,
 		events:    parts.Events,
@@ -151,7 +156,7 @@ func (p *Pipeline) finish(record *ringbuf.Record) error {
 	p.countAt, p.missAt = time.Time{}, time.Time{}
 	p.releaseAll()
 	p.tick()
-	p.queue.Append(p.balanceLine())
+	p.tell(p.balanceLine())
 	return nil
 }
 
@@ -175,7 +180,7 @@ func (p *Pipeline) balanceLine() []byte {
 }
 
 func (p *Pipeline) coverage() {
-	p.queue.Append(p.format.Coverage(nil, p.sensor.Coverage(), p.now.UnixNano()))
+	p.tell(p.format.Coverage(nil, p.sensor.Coverage(), p.now.UnixNano()))
 	p.queue.Flush()
 }
 
@@ -197,6 +202,7 @@ func (p *Pipeline) tick() {
 	}
 	if p.now.Sub(p.missAt) >= missEvery {
 		p.missAt = p.now
+		p.tellUnsent()
 		p.podLogs = p.directory.Present()
 		p.countMissed()
 	}
@@ -265,10 +271,24 @@ func (p *Pipeline) remember(e *event.Event, place *place) {
 func (p *Pipeline) write(e *event.Event, where output.Where) {
 	p.line = p.format.Event(p.line[:0], e, where, p.offset)
 	p.tellDropped()
+	if p.backend != nil {
+		p.backend.Append(e.Type, p.line)
+	}
 	if p.queue.Append(p.line) {
 		p.balance[e.Type].Written++
 		return
 	}
 	p.balance[e.Type].Dropped++
 	p.unwritten[e.Type.String()]++
+}
+
+// tell writes a line that is no event, unless there is no room for it.
+func (p *Pipeline) tell(line []byte) bool {
+	if !p.queue.Append(line) {
+		return false
+	}
+	if p.backend != nil {
+		p.backend.Append(0, line)
+	}
+	return true
 }

@@ -74,8 +74,8 @@ func (p *Pipeline) learn(marker *event.Event) {
 	close(p.Ready)
 }
 
-// isSelf reports whether an event is of the collector's own probes: the
-// self test's marker, and health checks in its own container.
+// isSelf reports whether an event is of the collector's own doing: the self
+// test's marker, health checks in its own container, its connections.
 func (p *Pipeline) isSelf(e *event.Event) bool {
 	if e.Has(event.NoProcess) {
 		return false
@@ -92,6 +92,9 @@ func (p *Pipeline) isSelf(e *event.Event) bool {
 			p.self.own.Put(this, true)
 			return true
 		}
+	case event.Connect:
+		// To the backend: a line about each would make another.
+		return this == p.self.process
 	case event.Exit:
 		_, own := p.self.own.Get(this)
 		return own

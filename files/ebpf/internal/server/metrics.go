@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"nanoagent.io/collector/internal/backend"
 	"nanoagent.io/collector/internal/event"
 	"nanoagent.io/collector/internal/output"
 )
@@ -28,7 +29,7 @@ var fates = []fate{
 	{"events_emitted_total", "Events that the kernel side tried to hand over.", func(b output.Balance) uint64 { return b.Emitted }},
 	{"events_received_total", "Events read from the ring.", func(b output.Balance) uint64 { return b.Received }},
 	{"events_written_total", "Events written as lines.", func(b output.Balance) uint64 { return b.Written }},
-	{"events_self_total", "Events of the collector's own probes, not written.", func(b output.Balance) uint64 { return b.Self }},
+	{"events_self_total", "Events of the collector's own probes and connections, not written.", func(b output.Balance) uint64 { return b.Self }},
 	{"events_other_node_total", "Events of other nodes on the same kernel, not written.", func(b output.Balance) uint64 { return b.OtherNode }},
 	{"events_unwanted_total", "Events of a type that is not configured, not written.", func(b output.Balance) uint64 { return b.Unwanted }},
 	{"events_dropped_total", "Events lost because output or start could not take them.", func(b output.Balance) uint64 { return b.Dropped }},
@@ -61,7 +62,28 @@ func writeMetrics(w *strings.Builder, parts Parts) {
 	value(w, "events_held", "gauge", "Events that wait for names.", uint64(status.Held))
 	value(w, "pod_logs_present", "gauge", "Whether the kubelet's log directory, the source of names, is there.", number(status.PodLogs))
 	value(w, "ready", "gauge", "Whether the self test came through.", number(ready(status, time.Now()) == nil))
+	if parts.Backend != nil {
+		writeBackend(w, parts.Backend())
+	}
 	writeProcess(w, parts)
+}
+
+func writeBackend(w *strings.Builder, account backend.Account) {
+	head(w, "backend_sent_total", "counter", "Lines that the backend acknowledged.")
+	for kind, n := range account.Sent {
+		fmt.Fprintf(w, "%sbackend_sent_total{type=%q} %d\n", prefix, backend.KindName(kind), n)
+	}
+	head(w, "backend_dropped_total", "counter", "Lines that the backend did not get.")
+	for _, cause := range backend.Causes {
+		for kind, n := range account.Dropped[cause] {
+			fmt.Fprintf(w, "%sbackend_dropped_total{cause=%q,type=%q} %d\n", prefix, cause, backend.KindName(kind), n)
+		}
+	}
+	value(w, "backend_batches_total", "counter", "Batches that the backend acknowledged.", account.Batches)
+	value(w, "backend_retries_total", "counter", "Attempts after a failed one.", account.Retries)
+	value(w, "backend_waiting_lines", "gauge", "Lines that wait to be sent.", account.Waiting.Sum())
+	value(w, "backend_waiting_bytes", "gauge", "Memory that they take.", uint64(account.Bytes))
+	value(w, "backend_failing", "gauge", "Whether the latest attempt failed.", number(account.Failure != ""))
 }
 
 func writeProcess(w *strings.Builder, parts Parts) {

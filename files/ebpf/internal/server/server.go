@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"nanoagent.io/collector/internal/backend"
 	"nanoagent.io/collector/internal/output"
 	"nanoagent.io/collector/internal/pipeline"
 	"nanoagent.io/collector/internal/proof"
@@ -33,7 +34,8 @@ const (
 // Parts are what the server tells about.
 type Parts struct {
 	Status   func() pipeline.Status
-	Coverage []byte // one JSON object
+	Backend  func() backend.Account // nil for none
+	Coverage []byte                 // one JSON object
 	Proofs   *proof.Memory
 	Wake     func() // has the ring drained now
 	Node     string

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"nanoagent.io/collector/internal/backend"
 	"nanoagent.io/collector/internal/event"
 	"nanoagent.io/collector/internal/output"
 	"nanoagent.io/collector/internal/pipeline"
@@ -32,7 +33,7 @@ func serve(t *testing.T, status pipeline.Status) *fixture {
 	t.Helper()
 	f := &fixture{socket: filepath.Join(t.TempDir(), "socket"), status: status, proofs: proof.NewMemory()}
 	s := New(Parts{
-		Status: func() pipeline.Status { return f.status }, Coverage: []byte(`{"type":"coverage"}`),
+		Status: func() pipeline.Status { return f.status }, Coverage: []byte(`{"type":"coverage"}`), Backend: account,
 		Proofs: f.proofs, Wake: func() { f.woken++ }, Node: "n1", Version: "1", Started: time.Now(),
 	})
 	if err := s.ListenUnix(f.socket); err != nil {
@@ -40,6 +41,13 @@ func serve(t *testing.T, status pipeline.Status) *fixture {
 	}
 	t.Cleanup(s.Close)
 	return f
+}
+
+func account() backend.Account {
+	return backend.Account{
+		Sent: backend.Counts{0: 2, event.Exec: 5}, Dropped: map[string]backend.Counts{backend.Full: {event.Fork: 3}},
+		Waiting: backend.Counts{event.Exec: 1, event.Exit: 1}, Bytes: 400, Batches: 4, Retries: 6, Failure: "away",
+	}
 }
 
 func (f *fixture) get(t *testing.T, path string, query url.Values) (int, string) {
@@ -121,6 +129,10 @@ func TestMetricsAndCoverage(t *testing.T) {
 	for _, want := range []string{
 		`nanoagent_collector_events_emitted_total{type="exec"} 9`, `nanoagent_collector_events_written_total{type="exec"} 6`,
 		`nanoagent_collector_events_lost_total{type="exec",cpu="1"} 2`, `nanoagent_collector_hook_missed_total{hook="x"} 3`,
+		`nanoagent_collector_backend_sent_total{type="record"} 2`, `nanoagent_collector_backend_sent_total{type="exec"} 5`,
+		`nanoagent_collector_backend_dropped_total{cause="full",type="fork"} 3`, `nanoagent_collector_backend_dropped_total{cause="stopped",type="exec"} 0`,
+		"nanoagent_collector_backend_batches_total 4", "nanoagent_collector_backend_retries_total 6", "nanoagent_collector_backend_failing 1",
+		"nanoagent_collector_backend_waiting_lines 2", "nanoagent_collector_backend_waiting_bytes 400",
 		"nanoagent_collector_events_held 4", "nanoagent_collector_ready 1", `nanoagent_collector_build_info{version="1"} 1`,
 	} {
 		if !strings.Contains(body, want+"\n") {
