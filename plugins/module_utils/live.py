@@ -19,14 +19,15 @@ def read(cluster: Cluster, options: dict) -> dict:
     """What is there of the installation that options["name"] and options["namespace"] name.
 
     Returns {"namespace": object|None, "parent": object|None, "members": [object of the set], "objects": identity ->
-    object, "nodes": [...], "pods": [...], "kubernetes": (major, minor)|None, "groups": set of API groups|None,
+    object, "nodes": [...], "node_version": the resourceVersion of
+    their list, "pods": [...], "kubernetes": (major, minor)|None, "groups": set of API groups|None,
     "cluster_uid": str|None, "secret": object|None}. kubernetes is asked for where nothing is installed yet or an option
     depends on it; groups, cluster_uid and secret where an option needs them.
     """
     name, namespace = options["name"], options["namespace"]
     identifier = applyset.set_id(name, namespace)
     own = f"app.kubernetes.io/instance={name},app.kubernetes.io/managed-by=nanoagent.k8s"
-    home, (maps, _v1), (nodes, _v2), (pods, _v3), groups = cluster.parallel(
+    home, (maps, _v1), (nodes, node_version), (pods, _v3), groups = cluster.parallel(
         [
             partial(cluster.get, "Namespace", namespace),
             partial(cluster.list, "ConfigMap", namespace, labelSelector=own),
@@ -56,6 +57,7 @@ def read(cluster: Cluster, options: dict) -> dict:
         "members": members,
         "objects": {identity(obj): obj for obj in [*members, home, parent] if obj},
         "nodes": nodes,
+        "node_version": node_version,
         "pods": pods,
         "kubernetes": version,
         "groups": groups,

@@ -23,10 +23,18 @@ class Reflector(threading.Thread):
     changed: a threading.Event that several reflectors share; it is set at every change, so that whoever clears it
     before looking misses none. failure: the Failure that ended the thread; None while it runs. trouble: the newest
     Failure, until a list comes again. synced: whether the first list has come. The thread ends with the process, or after
-    stop().
+    stop(). known: (items, resourceVersion) of an earlier list to start from.
     """
 
-    def __init__(self, cluster: Cluster, changed: threading.Event, kind: str, namespace: str | None = None, **selectors: str):
+    def __init__(
+        self,
+        cluster: Cluster,
+        changed: threading.Event,
+        kind: str,
+        namespace: str | None = None,
+        known: tuple[list[dict], str] | None = None,
+        **selectors: str,
+    ):
         super().__init__(daemon=True, name=f"reflector-{kind}")
         self.failure: Failure | None = None
         self.trouble: Failure | None = None
@@ -36,6 +44,7 @@ class Reflector(threading.Thread):
         self._objects: dict[str, dict] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._known = known
 
     def objects(self) -> list[dict]:
         """The objects as last seen."""
@@ -50,7 +59,8 @@ class Reflector(threading.Thread):
         failures = 0
         while not self._stopped.is_set():
             try:
-                items, version = self._cluster.list(self._kind, self._namespace, **self._selectors)
+                items, version = self._known or self._cluster.list(self._kind, self._namespace, **self._selectors)
+                self._known = None
                 failures, self.trouble = 0, None
                 self._start_from(items)
                 self._watch(version)

@@ -44,7 +44,7 @@ def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, sa
     # Where nothing was written, what was read says already whether all is well.
     rows = [] if changes(steps) or behind else _rows_if_done(cluster, step["desired"], seen)
     if not rows:
-        outcome, rows = _await(cluster, options, step["desired"], say, "rollout")
+        outcome, rows = _await(cluster, options, step["desired"], say, "rollout", known_nodes=(seen["nodes"], seen["node_version"]))
         if outcome != "done":
             _give_up(cluster, options, steps, step, seen, outcome, rows, say, "the rollout")
     await_deployments(cluster, [each["desired"] for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"], options["wait_timeout"])
@@ -57,8 +57,9 @@ def _facts(rows):
     return {"summary": summary(rows), "table": report.table(rows)}
 
 
-def _await(cluster, options, daemon_set, say, what, nodes=None):
-    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, Progress(say, f"{what} of {title(daemon_set)}"), nodes)
+def _await(cluster, options, daemon_set, say, what, nodes=None, known_nodes=None):
+    progress = Progress(say, f"{what} of {title(daemon_set)}")
+    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known_nodes)
 
 
 def _rows_if_done(cluster, wanted, seen):

@@ -27,9 +27,11 @@ _ENOUGH = 0.1
 EVENTS = {"fieldSelector": "type!=Normal"}
 # States that a rollout waits for.
 _OPEN = ("rolling", "blocked", "joining", "unknown")
-# Pause after a look at all nodes, in times of what the look took, and at most in seconds: where there are thousands of nodes the
-# machines of the control plane, which may be this one, have more to do than to be looked at.
-_REST, _LONGEST_REST = 4, 2.0
+# Pause after a look at all nodes, in times of what the look took: at most, and at least where the controller's own counters say
+# that it has ended. Where there are thousands of nodes the machines of the control plane, which may be this one, have more to do
+# than to be looked at.
+_REST, _SHORT_REST = 20, 4
+_LONGEST_REST, _REST_STEP = 2.0, 0.05
 
 
 def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, str]]:
@@ -120,17 +122,19 @@ def await_rollout(
     manager: str,
     progress: Callable[[list[dict]], None] | None = None,
     nodes: set[str] | None = None,
+    known_nodes: tuple[list[dict], str] | None = None,
 ) -> tuple[str, list[dict]]:
     """(done | stuck | failing | timeout, verdicts) of a DaemonSet.
 
     wanted: the DaemonSet as it was applied. progress: is given the verdicts at every look.
-    nodes: only these count, and a pod of an earlier revision on them does not.
+    nodes: only these count, and a pod of an earlier revision on them does not. known_nodes: (Nodes, resourceVersion) of a
+    list that was made before, so that they need not be listed once more.
     """
     changed = threading.Event()
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
     query = selectors(name, wanted)
     reflectors = {kind: Reflector(cluster, changed, kind, namespace, **query[kind]) for kind in query}
-    reflectors["Node"] = Reflector(cluster, changed, "Node")
+    reflectors["Node"] = Reflector(cluster, changed, "Node", known=known_nodes)
     for reflector in reflectors.values():
         reflector.start()
     try:
@@ -175,7 +179,22 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
             _raise_failures(reflectors, troubles_too=True)
             return "timeout", [row for row in rows if nodes is None or row["node"] in nodes]
         changed.wait(min(left, 0.5 if hopeless else 5.0))
-        time.sleep(min(_LONGEST_REST, _REST * took))
+        _rest(took, reflectors["DaemonSet"])
+
+
+def _rest(took, daemon_sets):
+    began = time.monotonic()
+    time.sleep(min(_LONGEST_REST, _SHORT_REST * took))
+    while time.monotonic() - began < min(_LONGEST_REST, _REST * took) and not any(map(_counts_as_done, daemon_sets.objects())):
+        time.sleep(_REST_STEP)
+
+
+def _counts_as_done(daemon_set):
+    """Whether the DaemonSet's counters say that all is well: a hint, since they can be out of date."""
+    status = daemon_set.get("status") or {}
+    wanted = status.get("desiredNumberScheduled") or 0
+    current = status.get("observedGeneration", 0) >= daemon_set["metadata"].get("generation", 0)
+    return current and wanted > 0 and status.get("numberReady") == status.get("updatedNumberScheduled") == wanted
 
 
 def _nudge(cluster, pods, names):

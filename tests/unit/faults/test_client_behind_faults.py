@@ -173,6 +173,27 @@ def test_a_reflector_that_never_gets_a_list_ends_with_the_reason(meet, monkeypat
     assert "no luck today" in live.failure.message and live.trouble is live.failure
 
 
+def test_a_reflector_starts_from_a_list_that_is_known_and_lists_only_where_it_is_too_old(meet):
+    asked, known = [], [{"metadata": {"uid": "1", "name": "a"}}]
+    listed = threading.Event()
+
+    def answer(_method, _path, query):
+        asked.append((bool(query.get("watch")), query.get("resourceVersion")))
+        if query.get("watch"):
+            return 410, {"message": "too old resource version"}
+        listed.set()
+        return 200, {"metadata": {"resourceVersion": "9"}, "items": [{"metadata": {"uid": "2", "name": "b"}}]}
+
+    cluster, _server = meet(answer, patience=0.0)
+    live = reflector.Reflector(cluster, threading.Event(), "Node", known=(known, "7"))
+    live.start()
+    assert listed.wait(20)
+    live.stop()
+    live.join(20)
+    assert asked[:2] == [(True, "7"), (False, None)]
+    assert [node["metadata"]["name"] for node in live.objects()] == ["b"] and live.failure is None
+
+
 def test_a_rollout_that_cannot_be_seen_did_not_fail(meet):
     cluster, _server = meet(lambda *_: (500, {"message": "no luck today"}), patience=0.0)
     with pytest.raises(ApiFailure) as caught:
