@@ -195,12 +195,15 @@ options:
     type: int
   orc_url:
     description:
-      - URL of the vendor's backend, by default V(https://orc.spyderbat.com). O(profile=spyderbat) only.
+      - URL of the backend, https only. With O(profile=spyderbat) the vendor's, by default V(https://orc.spyderbat.com).
+      - With O(profile=bundled) the collector sends its events there too, by the proxies and authorities that are given;
+        by default nowhere.
     type: str
   registration_code:
     description:
       - The agent's registration code. It becomes a Secret, from which the container gets E(AGENT_REGISTRATION_CODE); a new
-        code replaces the pods once. O(profile=spyderbat) and O(profile=custom) only.
+        code replaces the pods once.
+      - With O(profile=bundled) it is the bearer token for the backend O(orc_url), mounted as a file; a new one replaces no pods.
     type: str
   credentials:
     description:
@@ -243,7 +246,9 @@ options:
             description: ARN of the AWS role that the service accounts of agent and monitor get.
             type: str
           sync_secret:
-            description: Name of the Secret that the driver makes; by default C(<name>-credentials).
+            description:
+              - Name of the Secret that the driver makes; by default C(<name>-credentials). Not with O(profile=bundled), which
+                reads the driver's volume.
             type: str
       external_secret:
         description: A store of the External Secrets operator, which has to be in the cluster.
@@ -317,8 +322,9 @@ options:
         default: ca.crt
   network_policy:
     description:
-      - Whether to make a NetworkPolicy. In comes nothing but scrapes of O(metrics). Out goes nothing from our collector, which
-        talks to no network; from other agents name service, HTTPS, the API server and the proxies.
+      - Whether to make a NetworkPolicy. In comes nothing but scrapes of O(metrics). Out goes nothing from our collector
+        or, with O(orc_url), name service, its port and the proxies; from other agents name service, HTTPS, the API server
+        and the proxies.
       - It binds no pod in the host's network.
       - On by default with O(profile=bundled) where the pods are not in the node's network, else off.
     type: bool

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the agent's registration code comes from: a variable, an existing Secret, AWS Secrets Manager, External Secrets. Pure.
 
-In every case the container gets it by secretKeyRef, so that it stands in no pod template.
+In every case the container gets it by secretKeyRef or, our own collector, as a file, so that it stands in no pod template.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ VARIABLE = "AGENT_REGISTRATION_CODE"
 HASH = "nanoagent.k8s/credentials-hash"
 _KEY = "registration-code"
 _MOUNT = "/mnt/nanoagent-credentials"
+# Our collector reads the file whenever it sends: no variable of a process shows it, and a new one needs no new pod.
+_BY_FILE = ("bundled",)
+_FILE_MODE = 0o400
 _VOLUME = "credentials"
 _SOURCES = ("existing_secret", "aws_secrets_manager", "external_secret")
 _ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -45,6 +48,11 @@ def check(options: dict) -> None:
     aws = given.get("aws_secrets_manager")
     if aws:
         check_dns_subdomain("credentials.aws_secrets_manager.sync_secret", _secret(options))
+        if aws.get("sync_secret") and _by_file(options):
+            raise Failure(
+                f"credentials.aws_secrets_manager.sync_secret means nothing to the profile {options['profile']}",
+                "leave it out: the collector reads the driver's volume, and no Secret is made",
+            )
         if aws.get("role_arn") and not options.get("create_service_account", True):
             raise Failure(
                 "credentials.aws_secrets_manager.role_arn cannot be set on a service account that is not made here",
@@ -56,19 +64,24 @@ def part(options: dict, facts: dict) -> dict:
     """{"env", "mounts", "volumes", "annotations"} by which a container gets the code."""
     if not _chosen(options):
         return {"env": [], "mounts": [], "volumes": [], "annotations": {}}
+    if _by_file(options):
+        return _file_part(options, facts)
     name, key = _secret(options), _key(options)
     found = {"env": [{"name": VARIABLE, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}], "mounts": [], "volumes": [], "annotations": {}}
     if "aws_secrets_manager" in _sources(options):
         # The driver makes the Secret only while some pod mounts the volume.
-        attributes = {"secretProviderClass": _own_name(options)}
-        found["volumes"] = [{"name": _VOLUME, "csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True, "volumeAttributes": attributes}}]
+        found["volumes"] = [_csi_volume(options)]
         found["mounts"] = [{"name": _VOLUME, "mountPath": _MOUNT, "readOnly": True}]
     if options.get("registration_code"):
         found["annotations"] = {HASH: value_hash(options["namespace"], name, options["registration_code"])}
-    elif watched_secret(options):
-        known = (facts.get("secret_hashes") or {}).get(name)
-        found["annotations"] = {HASH: known} if known else {}
+    else:
+        found["annotations"] = _watched_annotation(options, facts)
     return found
+
+
+def token_file(options: dict) -> str:
+    """Where the container finds the code as a file; empty where it gets none, or not as a file."""
+    return f"{_MOUNT}/{_KEY}" if _by_file(options) and _chosen(options) else ""
 
 
 def objects(options: dict, facts: dict) -> list[dict]:
@@ -113,6 +126,30 @@ def value_hash(namespace: str, name: str, value: str) -> str:
     return hashlib.pbkdf2_hmac("sha256", value.encode(), f"nanoagent.k8s/{namespace}/{name}".encode(), _ROUNDS).hex()[:16]
 
 
+def _by_file(options):
+    return options["profile"] in _BY_FILE
+
+
+def _file_part(options, facts):
+    volume = {"name": _VOLUME, "secret": {"secretName": _secret(options), "defaultMode": _FILE_MODE, "items": [{"key": _key(options), "path": _KEY}]}}
+    return {
+        "env": [],
+        "mounts": [{"name": _VOLUME, "mountPath": _MOUNT, "readOnly": True}],
+        "volumes": [_csi_volume(options) if "aws_secrets_manager" in _sources(options) else volume],
+        "annotations": _watched_annotation(options, facts),
+    }
+
+
+def _csi_volume(options):
+    attributes = {"secretProviderClass": _own_name(options)}
+    return {"name": _VOLUME, "csi": {"driver": "secrets-store.csi.k8s.io", "readOnly": True, "volumeAttributes": attributes}}
+
+
+def _watched_annotation(options, facts):
+    known = (facts.get("secret_hashes") or {}).get(watched_secret(options))
+    return {HASH: known} if known else {}
+
+
 def _sources(options):
     given = options.get("credentials") or {}
     return {source: given[source] for source in _SOURCES if given.get(source)}
@@ -148,6 +185,8 @@ def _provider_class(options, aws):
     parameters = {"objects": json.dumps([entry])}
     if aws.get("region"):
         parameters["region"] = aws["region"]
+    if _by_file(options):
+        return {"provider": "aws", "parameters": parameters}
     synced = {"secretName": _secret(options), "type": "Opaque", "data": [{"objectName": _KEY, "key": _KEY}]}
     return {"provider": "aws", "parameters": parameters, "secretObjects": [synced]}
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from ansible_collections.nanoagent.k8s.plugins.module_utils import cluster_monitor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made, own_pod_labels
@@ -33,13 +35,13 @@ def check(options: dict) -> None:
 def objects(options: dict) -> list[dict]:
     """The NetworkPolicy, if wanted.
 
-    In: nothing but scrapes of the metrics. Out: nothing for our collector, which talks to no network; else name service,
-    HTTPS, the API server and the proxies. What the user adds comes on top.
+    In: nothing but scrapes of the metrics. Out: for our collector nothing or, with a backend, name service, the backend's
+    port and the proxies; else name service, HTTPS, the API server and the proxies. What the user adds comes on top.
     """
     if not options.get("network_policy"):
         return []
     ingress = [{"ports": [{"protocol": "TCP", "port": options["metrics"]["port"]}]}] if wants_metrics(options) else []
-    egress = [] if options["profile"] == "bundled" else [{"ports": _ports(options)}]
+    egress = [{"ports": _ports(options)}] if options["profile"] != "bundled" or options.get("orc_url") else []
     egress += [_with_protocols(rule) for rule in options.get("network_policy_egress") or []]
     # The API server keeps no empty list; the types say that what is not named is forbidden.
     rules = {key: value for key, value in (("ingress", ingress), ("egress", egress)) if value}
@@ -53,5 +55,6 @@ def _with_protocols(rule):
 
 
 def _ports(options):
-    tcp = sorted({*_HTTPS_AND_API, *proxy_ports(options), _DNS})
+    own = (urlsplit(options["orc_url"]).port or 443,) if options["profile"] == "bundled" else _HTTPS_AND_API
+    tcp = sorted({*own, *proxy_ports(options), _DNS})
     return [{"protocol": "UDP", "port": _DNS}, *({"protocol": "TCP", "port": port} for port in tcp)]

@@ -39,6 +39,15 @@ def check(options: dict) -> None:
         check_dns_subdomain("ca_bundle_config_map.name", existing["name"])
 
 
+def check_https(option: str, url: str) -> None:
+    """Failure for what is no https URL of a host, or carries a login. The value may be a secret then and is not repeated."""
+    parts = _split(url)
+    if parts is None or parts.scheme != "https" or not parts.hostname:
+        raise Failure(f"{option} is no https URL of a host", "use for example https://orc.example.com")
+    if parts.username is not None or parts.password is not None:
+        raise Failure(f"{option} carries a user or password", "leave the login out of it: credentials are a Secret's")
+
+
 def proxy_env(options: dict) -> list[dict]:
     """The proxy variables, in lower and upper case: programs read the one or the other."""
     values = {**{option: options.get(option) for option in _PROXIES}, "no_proxy": ",".join(options.get("proxy_exceptions") or [])}

@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import token_file
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import daemon_set_labels, made
 from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape import wants_metrics
+from ansible_collections.nanoagent.k8s.plugins.module_utils.outbound import check_https
 
 CONTAINER = "collector"
 COLLECTOR = "/collector"
@@ -30,12 +32,14 @@ DEFAULTS = {
     "events": ["exec", "fork", "exit", "connect", "accept"],
     "ring_bytes": 4194304,
 }
-OWN = ("events", "ring_bytes", "cluster_name", "tags")
+OWN = ("events", "ring_bytes", "cluster_name", "tags", "orc_url", "registration_code", "credentials")
 # Nobody's: the collector needs to be the user root for its capabilities, not the group.
 _GROUP = 65532
 _CONFIG_DIR = "/etc/nanoagent"
 _RUN_DIR = "/run/nanoagent"
 _POD_LOGS = "/host/var/log"
+# The collector sends what waits for 5 s, then writes its last lines.
+_SHORTEST_GRACE = 8
 
 
 def check(options: dict) -> None:
@@ -49,6 +53,21 @@ def check(options: dict) -> None:
         raise Failure(
             f"run_as_user {options['run_as_user']} cannot load eBPF programs",
             "leave it at 0: capabilities reach a process only as root, file capabilities would need privilege escalation",
+        )
+    _check_backend(options)
+
+
+def _check_backend(options):
+    if not options.get("orc_url"):
+        for option in ("registration_code", "credentials"):
+            if options.get(option):
+                raise Failure(f"{option} means nothing to the profile bundled without a backend", "set orc_url, or leave it out")
+        return
+    check_https("orc_url", options["orc_url"])
+    if options["termination_grace_period"] < _SHORTEST_GRACE:
+        raise Failure(
+            f"termination_grace_period {options['termination_grace_period']} is too short to send what waits to the backend",
+            f"set at least {_SHORTEST_GRACE}",
         )
 
 
@@ -64,6 +83,9 @@ def collector_config(options: dict) -> str:
         config["cluster"] = options["cluster_name"]
     if options["tags"]:
         config["tags"] = text_values(options["tags"])
+    if options.get("orc_url"):
+        token = token_file(options)
+        config["backend"] = {"url": options["orc_url"], **({"token_file": token} if token else {})}
     if wants_metrics(options):
         config["listen"] = f":{options['metrics']['port']}"
     return json.dumps(config, sort_keys=True, separators=(",", ":"))

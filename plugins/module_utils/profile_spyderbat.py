@@ -11,10 +11,10 @@ paths have a type, all values are text.
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import as_text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.outbound import check_https
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import vendor_host_paths
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import names
 
@@ -51,9 +51,7 @@ _SNAP = ("hostsnap", "/snap", "/hostsnap", False)
 
 def check(options: dict) -> None:
     """Failure for what the agent or its backend could not read."""
-    url = urlsplit(options["orc_url"])
-    if url.scheme != "https" or not url.hostname or url.username is not None:
-        raise Failure(f"orc_url {options['orc_url']!r} is no https URL of a host", "use for example https://orc.spyderbat.com")
+    check_https("orc_url", options["orc_url"])
     for key, value in (options["tags"] or {}).items():
         if not re.fullmatch(r"[^:=\s]+", str(key)) or ":" in str(value):
             raise Failure(f"tags.{key} cannot be sent", "tags go out as KEY=value:KEY=value, so keys have neither ':' nor '=' nor spaces and values no ':'")

@@ -131,6 +131,8 @@ def company(options):
     full = {"profile": fitting[0] if fitting else "bundled", **options}
     if full["profile"] == "spyderbat" and not {"registration_code", "credentials", "values_file"} & set(full):
         full["registration_code"] = "code"
+    if full["profile"] == "bundled" and {"registration_code", "credentials"} & set(full):
+        full.setdefault("orc_url", "https://orc.example")
     return {"image": IMAGE, **full}
 
 

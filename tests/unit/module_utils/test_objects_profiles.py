@@ -133,15 +133,14 @@ def test_the_selector_s_labels_are_the_pods():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"registration_code": "x"}, "registration_code means nothing to the profile bundled"),
-        ({"orc_url": "https://x.example"}, "orc_url means nothing to the profile bundled"),
+        ({"profile": "custom", "orc_url": "https://x.example"}, "orc_url means nothing to the profile custom"),
         ({"omit_environment": "no"}, "omit_environment means nothing to the profile bundled"),
         ({"args": ["x"]}, "args means nothing to the profile bundled"),
         ({"profile": "custom", "events": ["exec"]}, "events means nothing to the profile custom"),
         ({"profile": "custom", "cluster_name": "x"}, "cluster_name means nothing to the profile custom"),
         ({"profile": "spyderbat", "ring_bytes": 65536}, "ring_bytes means nothing to the profile spyderbat"),
         ({"profile": "spyderbat", "registration_code": None}, "has no registration code"),
-        ({"profile": "spyderbat", "orc_url": "http://x.example"}, "is no https URL"),
+        ({"profile": "spyderbat", "orc_url": "http://x.example"}, "orc_url is no https URL"),
         ({"profile": "spyderbat", "tags": {"a:b": 1}}, "tags.a:b cannot be sent"),
         ({"profile": "spyderbat", "image": "ghcr.io/spyderbat/nano-agent:1"}, "not pinned by a digest"),
         ({"run_as_user": 1}, "run_as_user 1 cannot load eBPF programs"),
