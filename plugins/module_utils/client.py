@@ -32,6 +32,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.openshift_login import log_in, log_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.patience import pause
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, records, text
 from ansible_collections.nanoagent.k8s.plugins.module_utils.trimming import trimmed
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
@@ -123,7 +124,7 @@ class Cluster:
             raise
 
     def list(self, kind: str, namespace: str | None = None, keep: Callable[[dict], dict] | None = None, **selectors: str) -> tuple[list[dict], str]:
-        """(items, resourceVersion), page by page; starts again where the pages expire (410).
+        """(items, resourceVersion), page by page; starts again where the pages expire (410), the last time for all at once.
 
         keep: what stays of each item, of kinds that there are thousands of; without it what is large and never looked at
         goes. selectors: labelSelector and fieldSelector. A namespace that does not exist holds nothing, a kind that the server
@@ -131,7 +132,7 @@ class Cluster:
         """
         for attempt in range(3):
             try:
-                return self._list_pages(kind, namespace, keep or trimmed, selectors)
+                return self._list_pages(kind, namespace, keep or trimmed, {"limit": PAGE, **selectors} if attempt < 2 else dict(selectors))
             except ApiFailure as failure:
                 if failure.status == 404:
                     return [], ""
@@ -139,17 +140,17 @@ class Cluster:
                     raise
         raise AssertionError("unreachable")
 
-    def _list_pages(self, kind, namespace, keep, selectors):
-        items, query = [], {"limit": PAGE, **selectors}
+    def _list_pages(self, kind, namespace, keep, query):
+        items = []
         while True:
             page = self._json("GET", KINDS[kind].path(namespace), "list", KINDS[kind].resource, query)
-            for item in page.get("items") or []:
+            for item in records(page.get("items")):
                 item.setdefault("kind", kind)
                 item.setdefault("apiVersion", KINDS[kind].api_version)
                 items.append(keep(item))
-            metadata = page.get("metadata") or {}
+            metadata = mapping(page.get("metadata"))
             if not metadata.get("continue"):
-                return items, metadata.get("resourceVersion", "")
+                return items, text(metadata.get("resourceVersion"))
             query["continue"] = metadata["continue"]
 
     def watch(self, kind: str, namespace: str | None, resource_version: str, seconds: int, **selectors: str) -> Iterator[dict]:
@@ -163,10 +164,11 @@ class Cluster:
                 for line in lines:
                     if line.strip():
                         event = json.loads(line)
-                        trimmed(event.get("object") or {})
-                        yield event
-        except (urllib3.exceptions.HTTPError, ValueError):
-            # The stream broke or was cut in the middle of a line: the caller lists and watches again.
+                        trimmed(event["object"])
+                        if event["type"] == "ERROR" or text(at(event, "object", "metadata", "resourceVersion")):
+                            yield event
+        except (urllib3.exceptions.HTTPError, ValueError, TypeError, KeyError, AttributeError):
+            # The stream broke, was cut in the middle of a line, or holds no events: the caller lists and watches again.
             return
         finally:
             response.close()
@@ -402,18 +404,18 @@ class Cluster:
 
     def _broken(self, error, how, verb, target):
         """The failure for a connection that could not be made, or that broke before the whole answer was there."""
-        text = _reason(error)
+        said = _reason(error)
         if _distrusts(error):
-            why = text.rpartition("certificate verify failed: ")[2].partition(" (_ssl")[0]
+            why = said.rpartition("certificate verify failed: ")[2].partition(" (_ssl")[0]
             return Failure(f"the certificate of the API server {self.server} is not trusted: {why}", "set ca_cert to the authority that signed it")
-        text = re.sub(r"^\[Errno -?\d+\] ", "", text.rpartition(": ")[2])
+        said = re.sub(r"^\[Errno -?\d+\] ", "", said.rpartition(": ")[2])
         if isinstance(error, (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)):
             return Failure(
-                f"the connection to the API server {self.server} broke before it answered to {verb} {target}: {text}",
+                f"the connection to the API server {self.server} broke before it answered to {verb} {target}: {said}",
                 "run again" + ("" if how == "read" else ": what was asked for may have been done or not, and a rerun goes on from there"),
             )
         return Failure(
-            f"the API server {self.server} cannot be reached: {text}",
+            f"the API server {self.server} cannot be reached: {said}",
             "check the address, the network and proxies, and that the API server runs",
         )
 

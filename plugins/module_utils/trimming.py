@@ -5,24 +5,26 @@
 
 from __future__ import annotations
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import mapping, records
+
 # Of these a node or pod is judged by nothing.
 _UNREAD_OF_POD = ("volumes", "tolerations")
 _UNREAD_OF_CONTAINER = ("args", "command", "env", "envFrom", "lifecycle", "livenessProbe", "startupProbe", "volumeMounts")
 
 
 def trimmed(obj: dict) -> dict:
-    """The same object, changed in place where it is a Node or a Pod: a pod that has its node loses the affinity as well.
+    """The same object, changed in place where it is a Node, a Pod or an Event: a pod that has its node loses the affinity as well.
 
     Such an object is for judging only: it must not be sent back to the server.
     """
-    if obj.get("kind") not in ("Node", "Pod"):
+    if obj.get("kind") not in ("Node", "Pod", "Event"):
         return obj
-    metadata, spec, status = (obj.get(key) or {} for key in ("metadata", "spec", "status"))
+    metadata, spec, status = (mapping(obj.get(key)) for key in ("metadata", "spec", "status"))
     metadata.pop("managedFields", None)
     status.pop("images", None)
     if obj["kind"] == "Pod":
         _drop(spec, (*_UNREAD_OF_POD, "affinity") if spec.get("nodeName") else _UNREAD_OF_POD)
-        for container in (spec.get("initContainers") or []) + (spec.get("containers") or []):
+        for container in records(spec.get("initContainers")) + records(spec.get("containers")):
             _drop(container, _UNREAD_OF_CONTAINER)
     return obj
 

@@ -30,7 +30,7 @@ def objects(options: dict) -> list[dict]:
         {"apiGroups": [""], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]},
-        {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions", "deployments"], "verbs": ["get", "list", "watch"]},
     ]
     if options["profile"] != "bundled":
         reads = [rule for rule in reads if rule["resources"] != ["pods/exec"]]

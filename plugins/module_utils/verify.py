@@ -14,6 +14,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_
 from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import SELECTOR, monitor_causes, monitors
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, prove_all
@@ -38,7 +39,7 @@ def verify(cluster: Cluster, options: dict) -> dict:
     """
     result = _report(cluster, options)
     if options["drift"] != "ignore":
-        found = find_drift(cluster, options["name"], options["namespace"])
+        found = _drift(cluster, result, options)
         if options["drift"] == "fail":
             unknown = [f"whether anything was changed is not known: {found['drift_unknown']}"] if found["drift_unknown"] else []
             result["causes"] += unknown + lines(found)
@@ -47,20 +48,28 @@ def verify(cluster: Cluster, options: dict) -> dict:
     return {**result, "requests": dict(cluster.requests)}
 
 
+def _drift(cluster, result, options):
+    """drift.find_drift of each agent that was judged."""
+    names = [name.partition("/")[2] for name in result["daemon_sets"]] or [options["name"]]
+    found = [find_drift(cluster, name, options["namespace"]) for name in names]
+    together = {key: [row for each in found for row in each[key]] for key in ("drift", "missing")}
+    return {**together, "drift_unknown": "; ".join(each["drift_unknown"] for each in found if each["drift_unknown"])}
+
+
 def _report(cluster, options):
-    daemon_sets = _daemon_sets(cluster, options)
+    daemon_sets, absent = _daemon_sets(cluster, options)
     seen = _read(cluster, options["namespace"], daemon_sets)
     head = {
         "installed": bool(daemon_sets),
         "at": stamp(cluster.now()),
         "cluster": {"server": cluster.server, "version": ""},
         "daemon_sets": [coverage.daemon_set_name(daemon_set) for daemon_set in daemon_sets],
-        "warnings": _not_read(seen, ("Event",)),
+        "monitors": monitors(_known(seen, "Deployment")),
+        "warnings": _not_read(seen, ("Event", "Deployment")),
     }
     if not daemon_sets:
         counts = {"nodes": len(_known(seen, "Node")), "real": 0, "eligible": 0, "ready": 0, "states": {}}
-        what = f"DaemonSet {options['namespace']}/{options['name']} does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"
-        return {**head, "ok": False, "nodes": [], "groups": [], "table": [], "headline": report.headline(counts), "summary": counts, "causes": [what]}
+        return {**head, "ok": False, "nodes": [], "groups": [], "table": [], "headline": report.headline(counts), "summary": counts, "causes": absent}
     if options["live"]:
         _check_provable(daemon_sets)
     agents = [{"daemon_set": daemon_set, "revision": _revision(daemon_set, seen)} for daemon_set in daemon_sets]
@@ -70,8 +79,10 @@ def _report(cluster, options):
     proofs = _prove(cluster, options, rows) if options["live"] else None
     counts, found = coverage.summary(rows), coverage.causes(rows)
     ok = counts["eligible"] > 0 and counts["ready"] == counts["eligible"] and not any(row["state"] == "unknown" for row in rows)
+    found += absent + monitor_causes(head["monitors"]) + _ending(daemon_sets)
     if not counts["eligible"]:
         found.append("no node is eligible")
+    ok = ok and not absent and not monitor_causes(head["monitors"]) and not _ending(daemon_sets)
     if proofs is not None:
         counts["proven"] = sum(1 for proof in proofs.values() if proof["proven"])
         found += [f"no proof from {node}: {proof['reason']}" for node, proof in sorted(proofs.items()) if not proof["proven"]]
@@ -90,17 +101,43 @@ def _report(cluster, options):
 
 
 def _daemon_sets(cluster, options):
-    daemon_set = cluster.get("DaemonSet", options["name"], options["namespace"])
-    return [daemon_set] if daemon_set else []
+    """(the DaemonSets that are asked for and exist, sorted by name; a line for each that does not)."""
+    namespace = options["namespace"]
+    if options["selector"]:
+        found = cluster.list("DaemonSet", namespace, labelSelector=options["selector"])[0]
+        absent = [] if found else [f"no DaemonSet in namespace {namespace} has the labels {options['selector']}"]
+        return _sorted(found), absent
+    names = sorted(set(options["daemon_sets"] or [options["name"]]))
+    if len(names) == 1:
+        one = cluster.get("DaemonSet", names[0], namespace)
+        found = [one] if one else []
+    else:
+        found = [daemon_set for daemon_set in cluster.list("DaemonSet", namespace)[0] if daemon_set["metadata"]["name"] in names]
+    missing = [name for name in names if name not in {daemon_set["metadata"]["name"] for daemon_set in found}]
+    return _sorted(found), [_not_installed(namespace, name) for name in missing]
+
+
+def _not_installed(namespace, name):
+    return f"DaemonSet {namespace}/{name} does not exist: the agent is not installed; run the playbook nanoagent.k8s.install"
+
+
+def _sorted(daemon_sets):
+    return sorted(daemon_sets, key=lambda daemon_set: daemon_set["metadata"]["name"])
+
+
+def _ending(daemon_sets):
+    """A line for each DaemonSet that is being deleted: what runs now will not stay."""
+    ending = [daemon_set for daemon_set in daemon_sets if daemon_set["metadata"].get("deletionTimestamp")]
+    return [f"DaemonSet {coverage.daemon_set_name(daemon_set)} is being deleted; install it again when it is gone" for daemon_set in ending]
 
 
 def _read(cluster, namespace, daemon_sets):
     """Kind -> objects, or the ApiFailure of a right that is missing."""
     queries = [selectors(daemon_set["metadata"]["name"], daemon_set) for daemon_set in daemon_sets]
-    reads = [("Node", None, {}), ("Event", namespace, EVENTS)]
+    reads = [("Node", None, {}), ("Event", namespace, EVENTS), ("Deployment", namespace, SELECTOR)]
     reads += [("Pod", namespace, query["Pod"]) for query in _distinct(queries)]
     answers = cluster.parallel([partial(_list, cluster, *read) for read in reads])
-    seen = {"Node": [], "Event": [], "Pod": [], "ControllerRevision": []}
+    seen = {kind: [] for kind in ("Node", "Event", "Deployment", "Pod", "ControllerRevision")}
     for (kind, _namespace, _query), answer in zip(reads, answers):
         _take(seen, kind, answer)
     if not all(coverage.revision_of_all(daemon_set, _known(seen, "Pod")) for daemon_set in daemon_sets):

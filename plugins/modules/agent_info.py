@@ -44,6 +44,16 @@ options:
     description:
       - Namespace of the agent; V(nanoagent) by default, V(spyderbat) with O(profile=spyderbat).
     type: str
+  daemon_sets:
+    description:
+      - Names of several DaemonSets in O(namespace) that are one agent together, such as one for each pool or architecture; in place of O(name).
+      - A node is eligible where one of them runs a pod there, and ready where that one's pod is. Where two of them do, that is a conflict.
+    type: list
+    elements: str
+  selector:
+    description:
+      - The same by their labels, as C(kubectl) takes them.
+    type: str
   live:
     description:
       - Whether to ask each node for a live proof. Needs the verbs C(get) and C(create) on C(pods/exec) in O(namespace).
@@ -76,6 +86,10 @@ EXAMPLES = r"""
   nanoagent.k8s.agent_info:
     live: true
   register: agent
+
+- name: Agents of several pools as one
+  nanoagent.k8s.agent_info:
+    daemon_sets: [nanoagent-arm, nanoagent-amd]
 
 - name: Insist
   ansible.builtin.assert:
@@ -179,6 +193,12 @@ groups:
   returned: always
   sample:
     - {state: blocked, reason: ImageNotFound, nodes: [worker1, worker2], detail: not found, fix: push the image first, passing: false}
+monitors:
+  description: The cluster monitors of O(namespace); one that is not ready, and a second one, make RV(ok) false.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{name: spyderbat/clustermonitor-deployment, replicas: 1, ready: 1, ok: true, detail: ""}]
 warnings:
   description: What makes no node's verdict worse, and should be known; events that could not be read, pods of others with the agent's labels.
   type: list
@@ -257,7 +277,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import co
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import work
 
-RULES = {}
+RULES = {"mutually_exclusive": [("daemon_sets", "selector")]}
 
 
 def argument_spec():
@@ -266,6 +286,8 @@ def argument_spec():
         "profile": {"type": "str", "choices": ["bundled", "spyderbat", "custom"], "default": "bundled"},
         "name": {"type": "str"},
         "namespace": {"type": "str"},
+        "daemon_sets": {"type": "list", "elements": "str"},
+        "selector": {"type": "str"},
         "live": {"type": "bool", "default": False},
         "live_timeout": {"type": "int", "default": 10},
         "live_parallel": {"type": "int", "default": 32},

@@ -74,3 +74,16 @@ def test_what_is_missing_is_no_error(kind):
 def test_other_kinds_stay_whole():
     config_map = {"kind": "ConfigMap", "metadata": {"name": "c", "managedFields": [{"manager": "m"}]}, "data": {"a": "b"}}
     assert trimmed(copy.deepcopy(config_map)) == config_map
+
+
+def test_an_event_loses_its_bookkeeping():
+    assert trimmed({"kind": "Event", "metadata": {"name": "e", "managedFields": [{}]}, "reason": "R"}) == {
+        "kind": "Event",
+        "metadata": {"name": "e"},
+        "reason": "R",
+    }
+
+
+@pytest.mark.parametrize("odd", [{"spec": []}, {"metadata": "m", "status": 5}, {"spec": {"containers": [None, "c"], "initContainers": {}}}])
+def test_an_object_of_a_shape_that_no_server_has_stays_as_it_is(odd):
+    assert trimmed({"kind": "Pod", **copy.deepcopy(odd)}) == {"kind": "Pod", **odd}
