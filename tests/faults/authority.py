@@ -19,12 +19,12 @@ _LIFETIME = datetime.timedelta(days=1)
 
 
 class Authority:
-    """Certificates for one server on 127.0.0.1 and one client, as PEM files in `folder`, which is for its owner only.
+    """Certificates for one server and one client, as PEM files in `folder`, which is for its owner only.
 
-    ca, client_cert, client_key: paths for the client.
+    hosts: addresses and names of the server. ca, client_cert, client_key: paths for the client.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, hosts: tuple[str, ...] = ("127.0.0.1",)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "faults")])
@@ -34,27 +34,34 @@ class Authority:
         self._identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
         self.ca = folder / "ca.crt"
         self.ca.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        self._server = self._issue(folder / "server", ExtendedKeyUsageOID.SERVER_AUTH)
-        self.client_cert, self.client_key = self._issue(folder / "client", ExtendedKeyUsageOID.CLIENT_AUTH)
+        self._server = self._issue(folder / "server", ExtendedKeyUsageOID.SERVER_AUTH, hosts)
+        self.client_cert, self.client_key = self._issue(folder / "client", ExtendedKeyUsageOID.CLIENT_AUTH, hosts)
 
-    def serving(self) -> ssl.SSLContext:
-        """TLS of a server that lets in only who holds the client's certificate."""
+    def serving(self, anybody: bool = False) -> ssl.SSLContext:
+        """TLS of a server that lets in only who holds the client's certificate, or anybody."""
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.ca))
-        tls.verify_mode = ssl.CERT_REQUIRED
+        tls.verify_mode = ssl.CERT_NONE if anybody else ssl.CERT_REQUIRED
         tls.load_cert_chain(*self._server)
         return tls
 
-    def _issue(self, stem: Path, usage) -> tuple[Path, Path]:
+    def _issue(self, stem: Path, usage, hosts) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, stem.name)])
         builder = _builder(subject, self._name, key).add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
         builder = builder.add_extension(self._identifier, critical=False).add_extension(_usage(signs=False), critical=True)
         certificate, private = stem.with_suffix(".crt"), stem.with_suffix(".key")
         certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         private.touch(mode=0o600)
         private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         return certificate, private
+
+
+def _general_name(host):
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _builder(subject, issuer, key):
