@@ -5,14 +5,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LAST_LINES = 15
+# A process starts with its parent's peak of memory as its own, so the parent is a small one: a Python without site packages.
+_LAUNCHER = """
+import json, os, sys, time
+report, command = int(sys.argv[1]), sys.argv[2:]
+begin = time.perf_counter()
+try:
+    child = os.posix_spawnp(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_CLOSE, report)])
+except OSError as error:
+    sys.exit(f"{command[0]}: {error.strerror}")
+_pid, status, usage = os.wait4(child, 0)
+wall = time.perf_counter() - begin
+figures = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / 1024, "code": os.waitstatus_to_exitcode(status)}
+os.write(report, json.dumps(figures).encode())
+"""
 
 
 class BenchFailed(Exception):
@@ -36,23 +52,24 @@ class Usage:
 def measured(command: Sequence[str], environment: Mapping[str, str] | None = None, folder: str | None = None, known: Sequence[int] = (0,)) -> Usage:
     """Run a command to its end.
 
-    The processor time is that of the process and of all descendants that were waited for, from wait4.
+    The processor time is that of the process and of all descendants that were waited for, the memory the largest process's, from wait4.
     :raises BenchFailed: the exit code is none of the known ones
     """
     # Not a pipe: whoever reads it would take processor time from the measured process.
-    with tempfile.TemporaryFile("w+", errors="replace") as output:
-        begin = time.perf_counter()
-        child = subprocess.Popen(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+    with tempfile.TemporaryFile("w+", errors="replace") as output, tempfile.TemporaryFile() as report:
+        launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(report.fileno()), *command]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT, "pass_fds": [report.fileno()]}
+        child = subprocess.Popen(launcher, env=environment, cwd=folder, start_new_session=True, **streams)
         try:
-            _pid, status, usage = os.wait4(child.pid, 0)
+            child.wait()
         except BaseException:
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
             child.wait()
             raise
-        wall = time.perf_counter() - begin
-        child.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read()
-    if child.returncode not in known:
-        raise BenchFailed(f"{command[0]} ended with {child.returncode}:\n" + "\n".join(text.strip().splitlines()[-LAST_LINES:]))
-    return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, text)
+        report.seek(0)
+        figures = json.loads(report.read() or b"{}")
+    if figures.get("code") not in known:
+        raise BenchFailed(f"{command[0]} ended with {figures.get('code')}:\n" + "\n".join(text.strip().splitlines()[-LAST_LINES:]))
+    return Usage(figures["wall"], figures["cpu"], figures["memory"], text)
