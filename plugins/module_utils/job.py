@@ -55,8 +55,16 @@ def secret_values(argument_spec: dict, options: dict) -> set[str]:
         if value is None:
             continue
         if spec.get("no_log"):
-            found |= {str(value)} if str(value) else set()
+            found |= {text for text in map(str, _leaves(value)) if text}
         elif spec.get("options"):
             for element in value if isinstance(value, list) else [value]:
                 found |= secret_values(spec["options"], element)
     return found
+
+
+def _leaves(value):
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in _leaves(item)]
+    if isinstance(value, list):
+        return [leaf for item in value for leaf in _leaves(item)]
+    return [value]

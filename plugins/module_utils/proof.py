@@ -15,6 +15,7 @@ import json
 import math
 import secrets
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
@@ -25,9 +26,10 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled impo
 _STREAM_MARGIN = 5.0
 
 
-def prove_all(cluster: Cluster, namespace: str, rows: list[dict], timeout: float, parallel: int) -> dict[str, dict]:
+def prove_all(cluster: Cluster, namespace: str, rows: list[dict], timeout: float, parallel: int, proven: Callable | None = None) -> dict[str, dict]:
     """Node name -> proof, for the rows whose pod is ready; at most `parallel` at a time.
 
+    proven: called with (node, nonce, time.monotonic() of its marker's begin) as soon as a node is proven.
     A proof: {"proven": bool, "latency_ms": float|None, "round_trip_ms": float|None, "reason": text}. latency_ms is from
     the marker's exec in the kernel to the collector's answer, round_trip_ms what the whole exec took from here.
     """
@@ -35,7 +37,7 @@ def prove_all(cluster: Cluster, namespace: str, rows: list[dict], timeout: float
     if not ready:
         return {}
     with ThreadPoolExecutor(min(parallel, len(ready))) as pool:
-        proofs = pool.map(lambda row: _prove(cluster, namespace, row, timeout), ready)
+        proofs = pool.map(lambda row: _prove(cluster, namespace, row, timeout, proven), ready)
         return {row["node"]: proof for row, proof in zip(ready, proofs)}
 
 
@@ -62,8 +64,9 @@ def judge_answer(answer: dict, nonce: str, row: dict) -> str:
     return ""
 
 
-def _prove(cluster, namespace, row, timeout):
-    nonce = secrets.token_hex(16)
+def _prove(cluster, namespace, row, timeout, proven):
+    # In two halves: the first may be told to a backend that is asked for the event, see backend_query.
+    nonce = f"{secrets.token_hex(16)}-{secrets.token_hex(16)}"
     started = time.monotonic()
     try:
         code, output, errors = cluster.execute(
@@ -80,6 +83,8 @@ def _prove(cluster, namespace, row, timeout):
     reason = judge_answer(answer, nonce, row)
     if reason:
         return _proof(False, reason=reason)
+    if proven:
+        proven(row["node"], nonce, started)
     return _proof(True, round(answer["latency_us"] / 1000, 2), round(round_trip, 1))
 
 

@@ -10,6 +10,8 @@ from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import coverage, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import arrivals
+from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import check as check_expected
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
@@ -27,6 +29,7 @@ _LOGS, _LOG_LINES = 3, 3
 
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent_info: its result for its options."""
+    check_expected(options["expect_events_at"], options["live"])
     with closing(connect(options, run)) as cluster:
         return verify(cluster, with_profile_defaults(options))
 
@@ -215,7 +218,10 @@ def _read_logs(cluster, namespace, agents, rows):
 
 def _prove(cluster, options, rows):
     """Node -> proof; the rows get theirs."""
-    proofs = prove_all(cluster, options["namespace"], [row for row in rows if row["eligible"]], options["live_timeout"], options["live_parallel"])
+    eligible, parallel = [row for row in rows if row["eligible"]], options["live_parallel"]
+    with arrivals(options["expect_events_at"], parallel) as (expect, add_arrivals):
+        proofs = prove_all(cluster, options["namespace"], eligible, options["live_timeout"], parallel, expect)
+        add_arrivals(proofs)
     for row in rows:
         if row["node"] in proofs:
             row["proof"] = proofs[row["node"]]

@@ -69,6 +69,51 @@ options:
       - How many nodes are proven at a time.
     type: int
     default: 32
+  expect_events_at:
+    description:
+      - A query API of the backend that the collectors send to, directly or by a log collector. The event of each node's marker
+        has to be found there too; where it is not, the node's proof fails, and RV(nodes[].state) stays what it is. Needs O(live).
+      - C({nonce}) stands for the first half of a random word that only this marker carries. The answer has to hold the whole
+        word, so that no answer that repeats the question can pass.
+    type: dict
+    suboptions:
+      url:
+        description:
+          - URL to ask. C({nonce}), C({nonce_sha256}), which is of the whole word, and C({node}) are filled in, quoted for a URL.
+        type: str
+        required: true
+      body:
+        description: Body to send by POST, as JSON, with the same placeholders; without it the URL is asked by GET.
+        type: str
+      jmespath:
+        description: JMESPath expression for the part of a JSON answer that has to hold the word; without it the whole answer.
+        type: str
+      headers:
+        description: Headers of the request.
+        type: dict
+        default: {}
+      secret_headers:
+        description: Headers whose values nobody shall see, such as C(Authorization); over https only.
+        type: dict
+        default: {}
+      ca_cert:
+        description: File with the certificate authorities of the backend; without it those of this machine.
+        type: path
+      proxy:
+        description: Proxy for the query, without user and password; without it that of the environment.
+        type: str
+      timeout:
+        description: Seconds within which an event has to be there.
+        type: int
+        default: 30
+  drift:
+    description:
+      - What it means that somebody changed or removed what M(nanoagent.k8s.agent) applied. V(report) lists it in
+        RV(drift) and RV(missing), V(fail) makes RV(ok) false too, V(ignore) does not look.
+      - Looking needs the right to read the kinds that were applied. Where the user may not, RV(drift_unknown) says so.
+    type: str
+    choices: [report, fail, ignore]
+    default: report
   drift:
     description:
       - What it means that somebody changed or removed what M(nanoagent.k8s.agent) applied. V(report) lists it in
@@ -90,6 +135,16 @@ EXAMPLES = r"""
 - name: Agents of several pools as one
   nanoagent.k8s.agent_info:
     daemon_sets: [nanoagent-arm, nanoagent-amd]
+
+- name: Have the events come through to a log store
+  nanoagent.k8s.agent_info:
+    live: true
+    expect_events_at:
+      url: https://loki.example.com/loki/api/v1/query_range?query={namespace="nanoagent"} |= "{nonce}"
+      headers:
+        X-Scope-OrgID: security
+      secret_headers:
+        Authorization: "Bearer {{ vault_loki_token }}"
 
 - name: Insist
   ansible.builtin.assert:
@@ -169,9 +224,12 @@ nodes:
       description: What to do.
       type: str
     proof:
-      description: With O(live), whether the marker's event came back, and how fast.
+      description:
+        - With O(live), whether the marker's event came back, and how fast.
+        - With O(expect_events_at) C(backend_ms) is the time from the marker's start to the backend's answer, at most; the
+          event may have been there before it was asked for.
       type: dict
-      sample: {proven: true, latency_ms: 21.3, round_trip_ms: 140.2, reason: ""}
+      sample: {proven: true, latency_ms: 21.3, round_trip_ms: 140.2, backend_ms: 1210.4, reason: ""}
 at:
   description: When this was true, by the API server's clock.
   type: str
@@ -273,6 +331,7 @@ requests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import argument_spec as expected_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import work
@@ -291,6 +350,7 @@ def argument_spec():
         "live": {"type": "bool", "default": False},
         "live_timeout": {"type": "int", "default": 10},
         "live_parallel": {"type": "int", "default": 32},
+        "expect_events_at": expected_spec(),
         "drift": {"type": "str", "choices": ["report", "fail", "ignore"], "default": "report"},
     }
 
