@@ -108,14 +108,19 @@ def groups(rows: list[dict]) -> list[dict]:
 
 
 def causes(rows: list[dict]) -> list[str]:
-    """groups() as lines: `ImageNotFound on 3 nodes (a, b, c): ...`."""
-    lines = []
-    for group in groups(rows):
+    """groups() as lines."""
+    return lines(groups(rows))
+
+
+def lines(found: list[dict]) -> list[str]:
+    """What groups() gives as lines: `ImageNotFound on 3 nodes (a, b, c): ...`."""
+    said = []
+    for group in found:
         names = group["nodes"]
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         fix = f"; {group['fix']}" if group["fix"] else ""
-        lines.append(f"{group['reason']} on {len(names)} node{'s' if len(names) > 1 else ''} ({shown}): {group['detail']}{fix}")
-    return lines
+        said.append(f"{group['reason']} on {len(names)} node{'s' if len(names) > 1 else ''} ({shown}): {group['detail']}{fix}")
+    return said
 
 
 def strangers(agents: list[dict], pods: list[dict]) -> list[str]:

@@ -5,14 +5,21 @@
 
 from __future__ import annotations
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.acceptance import is_well
+
+# Of more nodes than this only those that are not well have a line, and so many at most.
+_ALL, _LINES = 50, 100
+
 
 def table(rows: list[dict]) -> list[str]:
-    """A header and one line a node; a column PROOF where a row has one."""
+    """A header and one line a node; a column PROOF where a row has one. Of many nodes only those where an agent is wanted and not well."""
     proofs = any("proof" in row for row in rows)
-    header = ["NODE", "STATE", "ELIGIBLE", "READY", "POD"] + (["PROOF"] if proofs else []) + ["REASON"]
-    lines = [header] + [_line(row, proofs) for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
-    return ["  ".join([cell.ljust(width) for cell, width in zip(line, widths)] + [line[-1]]).rstrip() for line in lines]
+    if len(rows) > _ALL:
+        unwell = [row for row in rows if row["eligible"] and not is_well(row, proofs) or row["state"] in ("unknown", "joining")]
+        shown = unwell[:_LINES]
+        more = f"{len(unwell) - len(shown)} of them not well" if len(unwell) > len(shown) else "as they should be"
+        return (_aligned(shown, proofs) if shown else []) + [f"... {len(rows) - len(shown)} more nodes, {more}"]
+    return _aligned(rows, proofs)
 
 
 def headline(summary: dict) -> str:
@@ -22,6 +29,13 @@ def headline(summary: dict) -> str:
     return line + (f", proven {summary['proven']}" if "proven" in summary else "")
 
 
+def _aligned(rows, proofs):
+    header = ["NODE", "STATE", "ELIGIBLE", "READY", "POD"] + (["PROOF"] if proofs else []) + ["REASON"]
+    lines = [header] + [_line(row, proofs) for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
+    return ["  ".join([cell.ljust(width) for cell, width in zip(line, widths)] + [line[-1]]).rstrip() for line in lines]
+
+
 def _line(row, proofs):
     state = row["state"] + (" (cordoned)" if row["cordoned"] else "")
     cells = [row["node"], state, "yes" if row["eligible"] else "no", "yes" if row["ready"] else "no", row["pod"] or "-"]
@@ -29,6 +43,6 @@ def _line(row, proofs):
     if proofs:
         cells.append("-" if not proof else f"{proof['latency_ms']} ms" if proof["proven"] else "FAILED")
     reason = "" if row["state"] == "ready" else f"{row['reason']}: {row['detail']}" if row["detail"] else row["reason"]
-    if proof and not proof["proven"]:
+    if proof and not proof["proven"] and row["state"] == "ready":
         reason = f"no proof: {proof['reason']}"
     return cells + [reason]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import closing
 from functools import partial
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import coverage, report
+from ansible_collections.nanoagent.k8s.plugins.module_utils import acceptance, coverage, report, watch
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import arrivals
 from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import check as check_expected
@@ -20,6 +20,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, prove_all
+from ansible_collections.nanoagent.k8s.plugins.module_utils.report_files import check_paths, deliver
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import EVENTS, relevant_events, selectors
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import stamp
 
@@ -30,25 +31,29 @@ _LOGS, _LOG_LINES = 3, 3
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent_info: its result for its options."""
     check_expected(options["expect_events_at"], options["live"])
+    wanted = acceptance.policy(options)
+    check_paths(options["reports"], run.check_mode)
     with closing(connect(options, run)) as cluster:
-        return verify(cluster, with_profile_defaults(options))
+        options = with_profile_defaults(options)
+        look = partial(verify, cluster, options, wanted)
+        result = watch.follow(cluster, options, wanted, run.say, look, partial(_seen_rows, cluster)) if options["watch"] else look()
+        return deliver(result, options["reports"], run)
 
 
-def verify(cluster: Cluster, options: dict) -> dict:
+def verify(cluster: Cluster, options: dict, wanted: acceptance.Policy = acceptance.STRICT) -> dict:
     """The module's result: a verdict for every node, and with options["live"] a proof for every ready one.
 
-    ok is True only where at least one node is eligible, every eligible node is ready, and with live every one is proven;
-    with options["drift"] fail also only where nothing is changed or missing of what was applied.
+    ok is True only where acceptance.judge says so of the nodes, every DaemonSet that is asked for is there to stay, and each cluster
+    monitor is well; with options["drift"] fail also only where nothing is changed or missing of what was applied.
     """
-    result = _report(cluster, options)
+    result, faults = _report(cluster, options)
     if options["drift"] != "ignore":
         found = _drift(cluster, result, options)
         if options["drift"] == "fail":
-            unknown = [f"whether anything was changed is not known: {found['drift_unknown']}"] if found["drift_unknown"] else []
-            result["causes"] += unknown + lines(found)
-            result["ok"] = result["ok"] and not unknown + lines(found)
+            faults += [f"whether anything was changed is not known: {found['drift_unknown']}"] if found["drift_unknown"] else []
+            faults += lines(found)
         result.update(found)
-    return {**result, "requests": dict(cluster.requests)}
+    return {**result, **acceptance.judge(wanted, result, faults), "requests": dict(cluster.requests)}
 
 
 def _drift(cluster, result, options):
@@ -60,6 +65,7 @@ def _drift(cluster, result, options):
 
 
 def _report(cluster, options):
+    """(the report but for what the policy says of it, lines of what is wrong beside the nodes)."""
     daemon_sets, absent = _daemon_sets(cluster, options)
     seen = _read(cluster, options["namespace"], daemon_sets)
     head = {
@@ -72,35 +78,30 @@ def _report(cluster, options):
     }
     if not daemon_sets:
         counts = {"nodes": len(_known(seen, "Node")), "real": 0, "eligible": 0, "ready": 0, "states": {}}
-        return {**head, "ok": False, "nodes": [], "groups": [], "table": [], "headline": report.headline(counts), "summary": counts, "causes": absent}
+        return {**head, "nodes": [], "groups": [], "table": [], "headline": report.headline(counts), "summary": counts}, absent
     if options["live"]:
         _check_provable(daemon_sets)
-    agents = [{"daemon_set": daemon_set, "revision": _revision(daemon_set, seen)} for daemon_set in daemon_sets]
+    agents = _agents(daemon_sets, seen)
     rows = _rows(cluster, agents, seen)
     _read_logs(cluster, options["namespace"], agents, rows)
     head["warnings"] += coverage.strangers(agents, _known(seen, "Pod"))
     proofs = _prove(cluster, options, rows) if options["live"] else None
-    counts, found = coverage.summary(rows), coverage.causes(rows)
-    ok = counts["eligible"] > 0 and counts["ready"] == counts["eligible"] and not any(row["state"] == "unknown" for row in rows)
-    found += absent + monitor_causes(head["monitors"]) + _ending(daemon_sets)
-    if not counts["eligible"]:
-        found.append("no node is eligible")
-    ok = ok and not absent and not monitor_causes(head["monitors"]) and not _ending(daemon_sets)
+    counts = coverage.summary(rows)
     if proofs is not None:
         counts["proven"] = sum(1 for proof in proofs.values() if proof["proven"])
-        found += [f"no proof from {node}: {proof['reason']}" for node, proof in sorted(proofs.items()) if not proof["proven"]]
-        ok = ok and counts["proven"] == counts["eligible"]
         head["latency_ms"] = latency(proofs)
-    return {
-        **head,
-        "ok": ok,
-        "nodes": rows,
-        "groups": coverage.groups(rows),
-        "table": report.table(rows),
-        "headline": report.headline(counts),
-        "summary": counts,
-        "causes": found,
-    }
+    result = {**head, "nodes": rows, "table": report.table(rows), "headline": report.headline(counts), "summary": counts}
+    faults = absent + _not_read(seen, ("Node", "Pod")) + monitor_causes(head["monitors"]) + _ending(daemon_sets)
+    return {**result, "groups": acceptance.groups(rows, result)}, faults
+
+
+def _agents(daemon_sets, seen):
+    return [{"daemon_set": daemon_set, "revision": _revision(daemon_set, seen)} for daemon_set in daemon_sets]
+
+
+def _seen_rows(cluster, daemon_sets, seen):
+    """The verdicts of what watches have seen."""
+    return _rows(cluster, _agents(daemon_sets, seen), seen)
 
 
 def _daemon_sets(cluster, options):

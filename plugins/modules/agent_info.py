@@ -22,7 +22,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The module changes nothing. In check mode it does the same, the marker processes of O(live) among it.
+      - The module changes nothing in the cluster. In check mode it does the same, the marker processes of O(live) among it, but
+        writes none of the O(reports).
   diff_mode:
     support: none
     details:
@@ -114,14 +115,54 @@ options:
     type: str
     choices: [report, fail, ignore]
     default: report
-  drift:
+  max_unready:
     description:
-      - What it means that somebody changed or removed what M(nanoagent.k8s.agent) applied. V(report) lists it in
-        RV(drift) and RV(missing), V(fail) makes RV(ok) false too, V(ignore) does not look.
-      - Looking needs the right to read the kinds that were applied. Where the user may not, RV(drift_unknown) says so.
+      - So many eligible nodes may be not ready, or with O(live) not proven, for RV(ok) to be true all the same. A number, or a
+        share of the eligible nodes such as V(5%), rounded down.
+      - Whatever is allowed, RV(ok) is false where no node is eligible or nothing is known of one.
     type: str
-    choices: [report, fail, ignore]
-    default: report
+    default: "0"
+  allow_not_ready_younger_than:
+    description:
+      - Nodes that joined the cluster less than this ago may be not ready beside those of O(max_unready). Such as V(10m) or
+        V(1h30m), or a number of seconds. The times are the API server's.
+    type: str
+    default: "0"
+  accept:
+    description:
+      - A JMESPath expression over the module's result, a rule of the house that has to hold beside the others. It has to give true
+        or false. With O(max_unready=100%) it decides alone.
+      - Needs the Python library jmespath.
+    type: str
+  reports:
+    description:
+      - Files to write the result to, on the host that the module runs on. Their folders have to be there.
+      - In check mode nothing is written. As the files tell of the cluster and the time, they do not make the task C(changed).
+    type: dict
+    suboptions:
+      json:
+        description: Path of a file with all of the result's data, for programs.
+        type: path
+      markdown:
+        description: Path of a short text for a comment or a chat.
+        type: path
+      junit:
+        description: Path of a JUnit XML file, a test case for each node, for build servers.
+        type: path
+      html:
+        description: Path of a page with a map of the cluster. It needs no network and no other file.
+        type: path
+  watch:
+    description:
+      - Whether to go on until RV(ok) is true or O(watch_timeout) is over, and to say each change of a node's state as it happens.
+      - Where the module runs in a process of its own, as by SSH, nothing can be said before its end. RV(changes) holds it all the same.
+    type: bool
+    default: false
+  watch_timeout:
+    description:
+      - Seconds after which O(watch) ends.
+    type: int
+    default: 600
 seealso:
   - module: nanoagent.k8s.agent
 """
@@ -135,6 +176,21 @@ EXAMPLES = r"""
 - name: Agents of several pools as one
   nanoagent.k8s.agent_info:
     daemon_sets: [nanoagent-arm, nanoagent-amd]
+
+- name: Two nodes of a hundred may be down, new ones have ten minutes, and every kubelet is of one version
+  nanoagent.k8s.agent_info:
+    max_unready: 2%
+    allow_not_ready_younger_than: 10m
+    accept: length(nodes[?version != 'v1.36.3']) == `0`
+
+- name: Look until all is well, and leave a page to look at
+  nanoagent.k8s.agent_info:
+    live: true
+    watch: true
+    watch_timeout: 900
+    reports:
+      html: "{{ playbook_dir }}/{{ inventory_hostname }}.html"
+      junit: "{{ playbook_dir }}/{{ inventory_hostname }}.xml"
 
 - name: Have the events come through to a log store
   nanoagent.k8s.agent_info:
@@ -159,9 +215,39 @@ installed:
   returned: always
 ok:
   description:
-    - Whether at least one node is eligible, every eligible node is ready and, with O(live), every one is proven.
+    - Whether at least one node is eligible, and every eligible node is ready and, with O(live), proven, but for what
+      O(max_unready) and O(allow_not_ready_younger_than) allow; and O(accept) holds.
+    - With O(drift=fail) also whether nothing was changed. A cluster monitor that is not well makes it false too.
   type: bool
   returned: always
+failures:
+  description: Each rule that does not hold; empty where RV(ok) is true.
+  type: list
+  elements: str
+  returned: always
+  sample: [3 of 40 eligible nodes are not ready]
+allowed:
+  description: Eligible nodes that are not ready or not proven, and that the policy lets pass.
+  type: list
+  elements: str
+  returned: always
+reports:
+  description: Format and absolute path of each file of O(reports) that was written; in check mode, that would have been.
+  type: dict
+  returned: always
+  sample: {html: /srv/reports/cluster.html}
+changes:
+  description: What happened while O(watch) looked, the newest 1,000 changes. C(from) is empty for a node that came, C(to) for one that went.
+  type: list
+  elements: dict
+  returned: O(watch) is true
+  sample:
+    - at: "2026-03-01T12:00:00Z"
+      node: worker1
+      from: rolling
+      to: ready
+      reason: Ready
+      detail: ""
 nodes:
   description: One verdict a node.
   type: list
@@ -276,12 +362,12 @@ headline:
   type: str
   returned: always
 table:
-  description: One line a node, to be read.
+  description: One line a node, to be read. Of more than 50 nodes only those that are not well have one, and at most 100.
   type: list
   elements: str
   returned: always
 causes:
-  description: Why O(ignore:ok) is false, grouped by cause.
+  description: RV(failures), and then the nodes that fail, grouped by cause.
   type: list
   elements: str
   returned: always
@@ -352,6 +438,12 @@ def argument_spec():
         "live_parallel": {"type": "int", "default": 32},
         "expect_events_at": expected_spec(),
         "drift": {"type": "str", "choices": ["report", "fail", "ignore"], "default": "report"},
+        "max_unready": {"type": "str", "default": "0"},
+        "allow_not_ready_younger_than": {"type": "str", "default": "0"},
+        "accept": {"type": "str"},
+        "reports": {"type": "dict", "options": {name: {"type": "path"} for name in ("json", "markdown", "junit", "html")}},
+        "watch": {"type": "bool", "default": False},
+        "watch_timeout": {"type": "int", "default": 600},
     }
 
 

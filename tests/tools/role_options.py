@@ -87,7 +87,17 @@ ROLES = {
         # Only our own collector can prove itself.
         values={"live": "verify_live | default(verify_profile == 'bundled')"},
         follows=WHICH_AGENT,
-        own={"fail": {"description": ["Whether the play fails where an eligible node is not ready or not proven."], "type": "bool", "default": True}},
+        own={
+            "fail": {"description": ["Whether the play fails where the policy does not accept the result."], "type": "bool", "default": True},
+            "set_stats": {
+                "description": [
+                    "Whether to hand a few numbers on with M(ansible.builtin.set_stats), as AWX takes them from one job of a workflow to the next.",
+                    "They are in C(nanoagent_verify), by host; C(ok), C(nodes), C(eligible), C(ready), C(proven), C(failures) and C(reports).",
+                ],
+                "type": "bool",
+                "default": False,
+            },
+        },
     ),
 }
 
