@@ -8,13 +8,16 @@ LINK := $(COLLECTIONS)/ansible_collections/nanoagent/k8s
 EBPF := files/ebpf
 BINARIES := $(foreach arch,amd64 arm64,$(EBPF)/bin/collector-linux-$(arch) $(EBPF)/bin/collector-linux-$(arch).gz)
 EBPF_SOURCES := $(shell find $(EBPF) -name '*.go' -o -name '*.o' -o -name 'go.*' | grep -v /bin/)
+MONITOR := files/monitor
+MONITOR_BINARIES := $(foreach arch,amd64 arm64,$(MONITOR)/bin/monitor-linux-$(arch) $(MONITOR)/bin/monitor-linux-$(arch).gz)
+MONITOR_SOURCES := $(shell find $(MONITOR) -name '*.go' -o -name 'go.*' | grep -v /bin/)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(COLLECTIONS)
 export ANSIBLE_LOCALHOST_WARNING := false
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-.PHONY: help demo test unit scores matrix integration molecule lint sanity collector bpf build cluster-up cluster-down bench clean
+.PHONY: help demo test unit scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +36,7 @@ scores: $(VENV)/ready $(LINK) ## what kube-score and checkov find in the rendere
 matrix: $(LINK) ## unit tests with ansible-core 2.16, 2.17, 2.18 and 2.19
 	@tests/tools/matrix.sh
 
-integration: $(VENV)/ready $(LINK) $(BINARIES) cluster-up ## tests on the local cluster, the collector's own tests, the molecule scenario
+integration: $(VENV)/ready $(LINK) $(BINARIES) $(MONITOR_BINARIES) cluster-up ## tests on the local cluster, the collector's own tests, the molecule scenario
 	@tests/tools/integration.sh
 
 molecule: $(VENV)/ready $(LINK) $(BINARIES) ## the molecule scenario `default`
@@ -51,10 +54,16 @@ $(BINARIES) &: $(EBPF_SOURCES) | $(VENV)/ready
 	@echo "Building the collector for amd64 and arm64 ..."
 	@$(MAKE) --no-print-directory -C $(EBPF) build GO="$$($(PYTHON) tests/tools/find_go.py)"
 
+monitor: $(MONITOR_BINARIES) ## the cluster monitor's binaries for amd64 and arm64
+
+$(MONITOR_BINARIES) &: $(MONITOR_SOURCES) | $(VENV)/ready
+	@echo "Building the cluster monitor for amd64 and arm64 ..."
+	@$(MAKE) --no-print-directory -C $(MONITOR) build GO="$$($(PYTHON) tests/tools/find_go.py)"
+
 bpf: ## the collector's eBPF objects, with clang 14
 	@$(MAKE) --no-print-directory -C $(EBPF) bpf
 
-build: $(VENV)/ready $(BINARIES) ## the collection's archive for ansible-galaxy collection install
+build: $(VENV)/ready $(BINARIES) $(MONITOR_BINARIES) ## the collection's archive for ansible-galaxy collection install
 	@$(VENV)/bin/ansible-galaxy collection build --force --output-path .build
 
 cluster-up: $(VENV)/ready ## start the local Kubernetes, unless KUBECONFIG and REGISTRY name another
@@ -68,7 +77,7 @@ bench: $(VENV)/ready $(LINK) $(BINARIES) cluster-up ## measure against peers
 
 clean: ## remove what was built; stops the local Kubernetes first
 	@[ ! -x $(PYTHON) ] || $(PYTHON) tests/cluster down
-	@rm -rf .build $(EBPF)/bin tests/output .ansible
+	@rm -rf .build $(EBPF)/bin $(MONITOR)/bin tests/output .ansible
 	@rm -rf $(VENV)
 
 $(VENV)/ready: tests/requirements.txt requirements.txt

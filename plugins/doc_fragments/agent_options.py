@@ -128,14 +128,15 @@ options:
     description:
       - Rights of the cluster monitor's service account. V(read_only) reads workloads, nodes, services, roles and events, no
         Secrets and no ConfigMaps; V(respond) also deletes pods; V(cluster_admin) may do everything.
+      - With O(profile=bundled) only V(read_only), since our own monitor never writes.
       - The node agent itself gets no rights.
     type: str
     choices: [read_only, respond, cluster_admin]
     default: read_only
   monitor:
     description:
-      - The cluster monitor, one more agent that watches the Kubernetes API itself. O(profile=spyderbat) only, since a monitor
-        of our own is not in this release.
+      - The cluster monitor, one more agent that watches the Kubernetes API itself and says what changes. With O(profile=bundled)
+        our own, with O(profile=spyderbat) the vendor's; O(profile=custom) has none.
     type: dict
     suboptions:
       enabled:
@@ -143,18 +144,21 @@ options:
         type: bool
         default: false
       name:
-        description: Name of the Deployment.
+        description: Name of the Deployment, by default C(<name>-monitor), and C(clustermonitor-deployment) with O(profile=spyderbat).
         type: str
-        default: clustermonitor-deployment
       image:
-        description: Its image; by default O(image).
+        description:
+          - Its image, as M(nanoagent.k8s.collector_image) returns it with C(program=monitor). Required with O(profile=bundled);
+            with O(profile=spyderbat) by default O(image).
         type: str
       replicas:
-        description: Number of pods.
+        description: Number of pods. Of several of our own one speaks, and the others take over when it is gone.
         type: int
         default: 1
       resources:
-        description: Requests and limits of its container; by default what O(resources) is by default.
+        description:
+          - Requests and limits of its container. By default C(20m) and C(64Mi), C(1) and C(256Mi); with O(profile=spyderbat)
+            what O(resources) is by default.
         type: dict
       pod_disruption_budget:
         description: Whether to let at most one pod go at a time when nodes are drained. By default with more than one replica.

@@ -42,7 +42,7 @@ def agent_argument_spec() -> dict:
             "type": "dict",
             "options": {
                 "enabled": {"type": "bool", "default": False},
-                "name": {"type": "str", "default": "clustermonitor-deployment"},
+                "name": {"type": "str"},
                 "image": {"type": "str"},
                 "replicas": {"type": "int", "default": 1},
                 "resources": {"type": "dict"},

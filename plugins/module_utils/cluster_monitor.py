@@ -3,32 +3,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The cluster monitor: one agent that watches the Kubernetes API itself, with rights of its own. Pure.
 
+Whose monitor it is the profile says: monitor_bundled or monitor_spyderbat, each with CONTAINER (the container's name),
+RESOURCES (by default), SHARES_ACCOUNT_ANNOTATIONS (whether its service account gets the agent's), default_name(options),
+image(options), selector(options), check(options), rules(options) of its ClusterRole, and part(options, facts), its share of the
+pod: {"container": fields, "env", "mounts", "volumes", "pod": fields of the spec, "annotations", "objects"}.
+
 The vendor's chart lets node agent and monitor share a service account; here the node agent has no rights, so that who
 takes over a node does not get the monitor's.
 """
 
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import credentials, outbound, pod_extras, profile_spyderbat, sizing
+from ansible_collections.nanoagent.k8s.plugins.module_utils import monitor_bundled, monitor_spyderbat, pod_extras, sizing
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned, parse_reference, pull_policy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_label, check_labels, text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made, own_pod_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.scheduling import check_tolerations
 
-CONTAINER = "clustermonitor"
-_NAME = "clustermonitor-deployment"
+_PROFILES = {"bundled": monitor_bundled, "spyderbat": monitor_spyderbat}
 _RBAC = "rbac.authorization.k8s.io"
-_READ = ["get", "list", "watch"]
-# What the vendor's read-only role names, with each group spelt out, and the pods; no Secrets, no ConfigMaps.
-_READABLE = {
-    "": ["endpoints", "events", "namespaces", "nodes", "pods", "serviceaccounts", "services"],
-    "apps": ["daemonsets", "deployments", "replicasets", "statefulsets"],
-    "batch": ["cronjobs", "jobs"],
-    "discovery.k8s.io": ["endpointslices"],
-    "events.k8s.io": ["events"],
-    _RBAC: ["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
-}
 
 
 def enabled(options: dict) -> bool:
@@ -42,31 +36,38 @@ def check(options: dict) -> None:
         if options.get("rbac") not in (None, "read_only"):
             raise Failure(f"rbac {options['rbac']} is the cluster monitor's, which is off", "set monitor.enabled: true; the node agent itself gets no rights")
         return
-    if options["profile"] != "spyderbat":
-        what = "our own cluster monitor is not in this release" if options["profile"] == "bundled" else "the profile custom has no cluster monitor"
-        raise Failure(what, "set monitor.enabled: false, or profile: spyderbat for the vendor's")
+    if options["profile"] not in _PROFILES:
+        raise Failure(f"the profile {options['profile']} has no cluster monitor", "set monitor.enabled: false, or use the profile bundled or spyderbat")
     monitor = options["monitor"]
     check_dns_label("monitor.name", _name(options))
     if _replicas(options) < 1:
         raise Failure(f"monitor.replicas {monitor['replicas']} is below 1", "use 1 or more, or set monitor.enabled: false")
-    parse_reference(_image(options))
-    if options["require_digest"] and not is_pinned(_image(options)):
-        raise Failure(f"monitor.image {_image(options)} is not pinned by a digest", "write it as name@sha256:..., or set require_digest: false")
+    _own(options).check(options)
+    image = _own(options).image(options)
+    parse_reference(image)
+    if options["require_digest"] and not is_pinned(image):
+        raise Failure(f"monitor.image {image} is not pinned by a digest", "write it as name@sha256:..., or set require_digest: false")
     sizing.check_resources("monitor.resources", monitor.get("resources"))
     check_tolerations("monitor.tolerations", monitor.get("tolerations"))
     check_labels("monitor.node_selector", monitor.get("node_selector"), reserved=("kubernetes.io/os",))
 
 
 def objects(options: dict, facts: dict, pull_secrets: list[str], account_annotations: dict) -> list[dict]:
-    """Service account, rights, Deployment and disruption budget of the monitor; nothing when it is off."""
+    """Service account, rights, Deployment and disruption budget of the monitor; nothing when it is off.
+
+    account_annotations: those of the agent's service account.
+    """
     if not enabled(options):
         return []
-    account = made(options, "v1", "ServiceAccount", _account(options), annotations=account_annotations, automountServiceAccountToken=False)
-    found = [account, *_rights(options), _deployment(options, facts, pull_secrets)]
+    own = _own(options)
+    part = own.part(options, facts)
+    notes = account_annotations if own.SHARES_ACCOUNT_ANNOTATIONS else text_values(options.get("service_account_annotations"))
+    account = made(options, "v1", "ServiceAccount", _account(options), annotations=notes, automountServiceAccountToken=False)
+    found = [account, *_rights(options), *part["objects"], _deployment(options, part, pull_secrets)]
     budget = options["monitor"].get("pod_disruption_budget")
     if _replicas(options) > 1 if budget is None else budget:
         # With minAvailable 1 a single replica would hold up the draining of its node for ever.
-        spec = {"maxUnavailable": 1, "selector": {"matchLabels": _selector(options)}}
+        spec = {"maxUnavailable": 1, "selector": {"matchLabels": own.selector(options)}}
         found.append(made(options, "policy/v1", "PodDisruptionBudget", _name(options), spec=spec))
     return found
 
@@ -79,29 +80,19 @@ def _rights(options):
     binding = made(options, f"{_RBAC}/v1", "ClusterRoleBinding", role, namespaced=False, roleRef=reference, subjects=subjects)
     if not made_role:
         return [binding]
-    rules = [{"apiGroups": [group], "resources": resources, "verbs": _READ} for group, resources in _READABLE.items()]
-    if options.get("rbac") == "respond":
-        rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]})
-    return [made(options, f"{_RBAC}/v1", "ClusterRole", role, namespaced=False, rules=rules), binding]
+    return [made(options, f"{_RBAC}/v1", "ClusterRole", role, namespaced=False, rules=_own(options).rules(options)), binding]
 
 
-def _deployment(options, facts, pull_secrets):
-    monitor, image = options["monitor"], _image(options)
-    code, authorities = credentials.part(options, facts), outbound.ca_part(options)
+def _deployment(options, part, pull_secrets):
+    own, monitor = _own(options), options["monitor"]
+    image = own.image(options)
     container = {
-        "name": CONTAINER,
+        "name": own.CONTAINER,
         "image": image,
         "imagePullPolicy": options.get("image_pull_policy") or pull_policy(image),
-        "env": [
-            *code["env"],
-            {"name": "K8SMONITOR", "value": "yes"},
-            *profile_spyderbat.shared_env(options, facts),
-            *outbound.proxy_env(options),
-            *authorities["env"],
-            *pod_extras.extra_env(options),
-        ],
-        "resources": sizing.as_resources(monitor.get("resources") or profile_spyderbat.DEFAULTS["resources"]),
-        "securityContext": {"allowPrivilegeEscalation": False, "seccompProfile": {"type": "RuntimeDefault"}},
+        "env": [*part["env"], *pod_extras.extra_env(options)],
+        "resources": sizing.as_resources(monitor.get("resources") or own.RESOURCES),
+        **part["container"],
     }
     pod_extras.check_unique("the cluster monitor's variable", "name", container["env"])
     spec = {
@@ -109,44 +100,39 @@ def _deployment(options, facts, pull_secrets):
         "automountServiceAccountToken": True,
         "nodeSelector": {"kubernetes.io/os": "linux", **text_values(monitor.get("node_selector"))},
         "containers": [container],
+        **part["pod"],
     }
-    mounts, volumes = code["mounts"] + authorities["mounts"], code["volumes"] + authorities["volumes"]
-    if mounts:
-        container["volumeMounts"], spec["volumes"] = mounts, volumes
+    if part["mounts"]:
+        container["volumeMounts"], spec["volumes"] = part["mounts"], part["volumes"]
     if monitor.get("tolerations"):
         spec["tolerations"] = monitor["tolerations"]
     if options["priority_class"]:
         spec["priorityClassName"] = options["priority_class"]["name"]
     if pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
-    annotations = {**text_values(options.get("pod_annotations")), **code["annotations"]}
+    annotations = {**text_values(options.get("pod_annotations")), **part["annotations"]}
     labels = {**text_values(options.get("pod_labels")), **own_pod_labels(options["name"]), "app.kubernetes.io/component": "cluster-monitor"}
-    metadata = {"labels": {**labels, **_selector(options)}, **({"annotations": annotations} if annotations else {})}
+    metadata = {"labels": {**labels, **own.selector(options)}, **({"annotations": annotations} if annotations else {})}
     body = {
         "replicas": _replicas(options),
-        "selector": {"matchLabels": _selector(options)},
+        "selector": {"matchLabels": own.selector(options)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "template": {"metadata": metadata, "spec": spec},
     }
     return made(options, "apps/v1", "Deployment", _name(options), spec=body)
 
 
-def _selector(options):
-    # The chart's selector, which is immutable.
-    return {"app": CONTAINER}
+def _own(options):
+    return _PROFILES[options["profile"]]
 
 
 def _name(options):
-    return options["monitor"].get("name") or _NAME
+    return options["monitor"].get("name") or _own(options).default_name(options)
 
 
 def _replicas(options):
     replicas = options["monitor"].get("replicas")
     return 1 if replicas is None else replicas
-
-
-def _image(options):
-    return options["monitor"].get("image") or options["image"]
 
 
 def _account(options):

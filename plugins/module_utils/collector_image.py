@@ -58,8 +58,8 @@ def work(options: dict, run: Run) -> dict:
         oci.check_folder(path)
     client = registry.registry_from_options(options, target.host, access="pull,push") if target else None
 
-    programs = oci.read_programs(options["binaries"], options["architectures"])
-    image = oci.build_image(programs, options["labels"])
+    programs = oci.read_programs(options["binaries"], options["architectures"], options["program"])
+    image = oci.build_image(programs, options["labels"], options["program"])
     digest = image["index"]["digest"]
 
     actions, before_image, before_archive, archive = [], None, None, None

@@ -9,7 +9,7 @@ import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_port
-from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import daemon_set_labels, made
+from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import daemon_set_labels, made, own_pod_labels
 
 PORT_NAME = "metrics"
 _PATH = "/metrics"
@@ -72,7 +72,7 @@ def objects(options: dict, facts: dict) -> list[dict]:
     chosen, name = way(options, facts), f"{options['name']}-metrics"
     if chosen not in _KINDS:
         return []
-    labels = daemon_set_labels(options["name"])
+    labels = _pods_that_serve(options)
     endpoint = {"port": PORT_NAME, "path": _PATH}
     if options["metrics"].get("interval"):
         endpoint["interval"] = options["metrics"]["interval"]
@@ -84,3 +84,9 @@ def objects(options: dict, facts: dict) -> list[dict]:
     service["metadata"]["labels"]["app.kubernetes.io/component"] = "metrics"
     selector = {"app.kubernetes.io/instance": options["name"], "app.kubernetes.io/component": "metrics"}
     return [service, made(options, f"{_GROUP}/v1", "ServiceMonitor", name, spec={"selector": {"matchLabels": selector}, "endpoints": [endpoint]})]
+
+
+def _pods_that_serve(options):
+    """The labels of the agents' pods, or of these and the cluster monitor's."""
+    monitored = (options.get("monitor") or {}).get("enabled")
+    return own_pod_labels(options["name"]) if monitored else daemon_set_labels(options["name"])

@@ -56,12 +56,12 @@ ELF_MACHINES = {"amd64": 62, "arm64": 183}
 ARCHITECTURES = tuple(ELF_MACHINES)
 
 ANNOTATION_PREFIX = "org.opencontainers.image."
-DEFAULT_LABELS = {
-    "org.opencontainers.image.title": "nanoagent collector",
-    "org.opencontainers.image.description": "eBPF runtime-monitoring collector of the Ansible collection nanoagent.k8s",
-    "org.opencontainers.image.source": "https://github.com/nanoagent/nanoagent.k8s",
-    "org.opencontainers.image.licenses": "GPL-3.0-or-later",
+# Program -> what its image is about.
+_DESCRIPTIONS = {
+    "collector": "eBPF runtime-monitoring collector of the Ansible collection nanoagent.k8s",
+    "monitor": "Cluster monitor of the Ansible collection nanoagent.k8s",
 }
+PROGRAMS = tuple(_DESCRIPTIONS)
 
 # Level 9 takes twice the time of level 6 and saves less than one percent of a Go program.
 DEFLATE_LEVEL = 6
@@ -143,15 +143,16 @@ def zlib_is_classic() -> bool:
 # --- programs ---------------------------------------------------------------------------------------------------
 
 
-def check_program(content: bytes, architecture: str, path: str) -> None:
+def check_program(content: bytes, architecture: str, path: str, program: str = "collector") -> None:
     """Refuse what is not a static Linux program for the architecture.
 
     :param content: the file's bytes
     :param path: for the message
+    :param program: of PROGRAMS, which it is to be
     :raises Failure: says what it is instead
     """
     if content[:4] != b"\x7fELF":
-        raise Failure(f"{path} is not a Linux program (no ELF header)", f"give the static {architecture} collector that 'make collector' builds")
+        raise Failure(f"{path} is not a Linux program (no ELF header)", f"give the static {architecture} {program} that 'make {program}' builds")
     try:
         is_64bit, is_little_endian, abi = content[4] == 2, content[5] == 1, content[7]
         if not is_64bit or not is_little_endian:
@@ -164,32 +165,32 @@ def check_program(content: bytes, architecture: str, path: str) -> None:
     except (struct.error, IndexError):
         is_whole = False
     if not is_whole:
-        raise Failure(f"{path} is cut off, its ELF header points beyond its end", "build it again with 'make collector'")
+        raise Failure(f"{path} is cut off, its ELF header points beyond its end", f"build it again with 'make {program}'")
     if machine != ELF_MACHINES[architecture]:
         actual = {number: name for name, number in ELF_MACHINES.items()}.get(machine, f"ELF machine {machine}")
-        raise Failure(f"{path} is built for {actual}, not for {architecture}", f"give the {architecture} binary that 'make collector' builds")
+        raise Failure(f"{path} is built for {actual}, not for {architecture}", f"give the {architecture} binary that 'make {program}' builds")
     system_v, linux = 0, 3
     if abi not in (system_v, linux):
         raise Failure(f"{path} is not built for Linux (ELF ABI {abi})", "build it with GOOS=linux")
     executable, position_independent = 2, 3
     if kind not in (executable, position_independent):
-        raise Failure(f"{path} is an ELF file but not a program (type {kind})", "give the linked collector that 'make collector' builds")
+        raise Failure(f"{path} is an ELF file but not a program (type {kind})", f"give the linked {program} that 'make {program}' builds")
     interpreter = 3
     if any(segment_kind == interpreter for segment_kind, _offset, _size in segments):
         raise Failure(f"{path} is linked dynamically and cannot start in an image without libraries", "build it statically, with CGO_ENABLED=0")
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, program: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
-        raise Failure(f"{path} does not exist", "build the collector with 'make collector', or name another file in binaries") from None
+        raise Failure(f"{path} does not exist", f"build the {program} with 'make {program}', or name another file in binaries") from None
     except OSError as error:
         raise Failure(f"{path} cannot be read ({error.strerror})", "name a readable file in binaries") from None
 
 
-def _unpack(packed: bytes, path: str) -> bytes:
+def _unpack(packed: bytes, path: str, program: str) -> bytes:
     """The content of a shipped .gz file, after checks that keep an image from depending on chance.
 
     A name or time in the header would make the digest depend on when the file was compressed. A program left beside
@@ -201,34 +202,36 @@ def _unpack(packed: bytes, path: str) -> bytes:
     try:
         content = gzip.decompress(packed)
     except (OSError, EOFError, zlib.error):
-        raise Failure(f"{path} is damaged (not a whole gzip file)", "make it again with 'make collector'") from None
+        raise Failure(f"{path} is damaged (not a whole gzip file)", f"make it again with 'make {program}'") from None
     unpacked_path = path.removesuffix(".gz")
-    if unpacked_path != path and os.path.exists(unpacked_path) and _read(unpacked_path) != content:
-        raise Failure(f"{path} does not hold what {unpacked_path} does, one is out of date", "run 'make collector'")
+    if unpacked_path != path and os.path.exists(unpacked_path) and _read(unpacked_path, program) != content:
+        raise Failure(f"{path} does not hold what {unpacked_path} does, one is out of date", f"run 'make {program}'")
     return content
 
 
-def read_program(path: str, architecture: str) -> dict:
+def read_program(path: str, architecture: str, program: str = "collector") -> dict:
     """Read a static program, bare or compressed with `gzip -n`, and check that an image can run it.
 
+    :param program: of PROGRAMS, which it is to be
     :returns: program
     :raises Failure: missing, unreadable, damaged, or no static Linux program for the architecture
     """
-    data = _read(path)
+    data = _read(path, program)
     if data.startswith(GZIP_MAGIC):
-        content, member, reproducible = _unpack(data, path), data, True
+        content, member, reproducible = _unpack(data, path, program), data, True
     else:
         content, member, reproducible = data, None, None
-    check_program(content, architecture, path)
+    check_program(content, architecture, path, program)
     if member is None:
         member, reproducible = deflated_member(content), zlib_is_classic()
     return {"content": content, "member": member, "reproducible": reproducible}
 
 
-def read_programs(binaries: dict, architectures: list) -> dict:
+def read_programs(binaries: dict, architectures: list, program: str = "collector") -> dict:
     """Read the programs of several architectures at once (zlib and hashlib let threads run side by side).
 
     :param binaries: `{architecture: path}`
+    :param program: of PROGRAMS, which they are to be
     :returns: `{architecture: program}`, in the order of ARCHITECTURES
     :raises Failure: also for names that are no architecture and for missing paths
     """
@@ -242,7 +245,7 @@ def read_programs(binaries: dict, architectures: list) -> dict:
         if not isinstance(binaries.get(architecture), str) or not binaries[architecture]:
             raise Failure(f"binaries has no path for {architecture}", f"add one, or take {architecture} out of architectures")
     with ThreadPoolExecutor(max_workers=len(wanted)) as pool:
-        programs = pool.map(lambda architecture: read_program(os.path.expanduser(binaries[architecture]), architecture), wanted)
+        programs = pool.map(lambda architecture: read_program(os.path.expanduser(binaries[architecture]), architecture, program), wanted)
         return dict(zip(wanted, programs))
 
 
@@ -274,8 +277,8 @@ def single_file_layer(name: str, program: dict, mode: int = 0o555) -> tuple[dict
     return make_blob(LAYER_TYPE, compressed), "sha256:" + tar_hash.hexdigest()
 
 
-def image_config(architecture: str, diff_ids: list, labels: dict) -> dict:
-    """The configuration of a collector image as a dict.
+def image_config(architecture: str, diff_ids: list, labels: dict, name: str = "collector") -> dict:
+    """The configuration of an image as a dict. name: the program's, of PROGRAMS.
 
     No time of creation: it would only tell when somebody ran this. No user: which one is right (root with few
     capabilities, or any other uid) is the pod's decision, and the file is readable and executable for everyone.
@@ -283,14 +286,14 @@ def image_config(architecture: str, diff_ids: list, labels: dict) -> dict:
     return {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Entrypoint": ["/collector"], "Cmd": ["run"], "Labels": labels},
+        "config": {"Entrypoint": [f"/{name}"], "Cmd": ["run"], "Labels": labels},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }
 
 
-def _platform(architecture: str, program: dict, labels: dict) -> dict:
-    layer, diff_id = single_file_layer("collector", program)
-    config = make_blob(CONFIG_TYPE, canonical_json(image_config(architecture, [diff_id], labels)))
+def _platform(architecture: str, program: dict, labels: dict, name: str) -> dict:
+    layer, diff_id = single_file_layer(name, program)
+    config = make_blob(CONFIG_TYPE, canonical_json(image_config(architecture, [diff_id], labels, name)))
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -300,31 +303,38 @@ def _platform(architecture: str, program: dict, labels: dict) -> dict:
     return {"manifest": make_blob(MANIFEST_TYPE, canonical_json(manifest)), "config": config, "layer": layer}
 
 
-def image_labels(labels: dict | None) -> dict:
+def image_labels(labels: dict | None, name: str = "collector") -> dict:
     """The default labels with the user's added or replacing them; an empty value takes a default label away.
 
     :raises Failure: a value is a list or a dict
     """
-    merged = {**DEFAULT_LABELS, **(labels or {})}
+    default = {
+        "org.opencontainers.image.title": f"nanoagent {name}",
+        "org.opencontainers.image.description": _DESCRIPTIONS[name],
+        "org.opencontainers.image.source": "https://github.com/nanoagent/nanoagent.k8s",
+        "org.opencontainers.image.licenses": "GPL-3.0-or-later",
+    }
+    merged = {**default, **(labels or {})}
     for name, value in merged.items():
         if isinstance(value, (dict, list)):
             raise Failure(f"label {name} is no text", "give each label one text as its value")
     return {str(name): str(value) for name, value in merged.items() if value not in ("", None)}
 
 
-def build_image(programs: dict, labels: dict | None = None) -> dict:
-    """A multi-architecture image with `/collector` in it.
+def build_image(programs: dict, labels: dict | None = None, name: str = "collector") -> dict:
+    """A multi-architecture image with one file in it, the program.
 
     The labels of the OCI namespace become annotations of the index too: registries show those for an image of
     several architectures.
 
     :param programs: `{architecture: program}`
+    :param name: the program's, of PROGRAMS
     :returns: image
     """
-    labels = image_labels(labels)
+    labels = image_labels(labels, name)
     ordered = [(architecture, programs[architecture]) for architecture in ARCHITECTURES if architecture in programs]
     with ThreadPoolExecutor(max_workers=len(ordered)) as pool:
-        built = list(pool.map(lambda item: _platform(*item, labels), ordered))
+        built = list(pool.map(lambda item: _platform(*item, labels, name), ordered))
     platforms = {architecture: platform for (architecture, _program), platform in zip(ordered, built)}
     index = {
         "schemaVersion": 2,

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: collector_image
-short_description: Build the collector's container image and push it to a registry
+short_description: Build the container image of the collector or the cluster monitor and push it to a registry
 version_added: 0.1.0
 author:
   - The nanoagent.k8s maintainers (@nanoagent)
 description:
-  - Makes a multi-architecture OCI image out of static collector binaries, in plain Python, and pushes it to a registry
+  - Makes a multi-architecture OCI image out of static binaries, in plain Python, and pushes it to a registry
     or writes it as an OCI archive. Needs no Docker, buildah or skopeo, and no rights but to read the binaries.
   - The same binaries and labels give the same digest on every machine and at any time, so nothing is sent when the
     registry has that digest under that tag already; finding that out takes one request.
-  - The image holds one file, C(/collector), with mode 0555 and owner 0:0, the entry point C(/collector) and the command
-    C(run). It names no user; that is left to the pod.
+  - The image holds one file, C(/collector) or C(/monitor), with mode 0555 and owner 0:0, which is the entry point, and the
+    command C(run). It names no user; that is left to the pod.
 extends_documentation_fragment:
   - nanoagent.k8s.attributes
   - nanoagent.k8s.registry
@@ -33,6 +33,12 @@ attributes:
   idempotent:
     support: full
 options:
+  program:
+    description:
+      - Which program the image is of, V(collector), the agent of every node, or V(monitor), the cluster monitor.
+    type: str
+    choices: [collector, monitor]
+    default: collector
   name:
     description:
       - Where to push, as C(host:port/repository:tag). Without a host it is Docker Hub. The tag is required.
@@ -45,7 +51,7 @@ options:
     type: path
   binaries:
     description:
-      - Path of the collector for each architecture, on the machine that the module runs on, by the names C(amd64) and
+      - Path of the program for each architecture, on the machine that the module runs on, by the names C(amd64) and
         C(arm64). Each is a static ELF program for Linux, or such a program compressed with C(gzip -9n).
       - A compressed one goes into the image as it is. That makes the digest independent of this machine's zlib, and is
         faster.
@@ -86,6 +92,14 @@ EXAMPLES = r"""
 - name: Use it by digest
   nanoagent.k8s.agent:
     image: "{{ collector.image }}"
+
+- name: Build the cluster monitor's image
+  nanoagent.k8s.collector_image:
+    program: monitor
+    name: registry.example.com/security/monitor:0.1.0
+    binaries:
+      amd64: /srv/nanoagent/monitor-linux-amd64.gz
+      arm64: /srv/nanoagent/monitor-linux-arm64.gz
 
 - name: Push with the credentials that docker login left
   nanoagent.k8s.collector_image:
@@ -178,6 +192,7 @@ RULES = {
 
 def argument_spec():
     return {
+        "program": {"type": "str", "choices": list(oci.PROGRAMS), "default": "collector"},
         "name": {"type": "str"},
         "archive": {"type": "path"},
         "binaries": {"type": "dict", "required": True},

@@ -18,6 +18,8 @@ fi
 
 echo "The collector's own tests"
 make --no-print-directory -C files/ebpf vet test GO="$(python tests/tools/find_go.py)"
+echo "The cluster monitor"
+make --no-print-directory -C files/monitor vet test GO="$(python tests/tools/find_go.py)"
 echo "The modules and roles on the cluster"
 own_clusters=
 if [ -z "${KUBECONFIG:-}" ] || [ -z "${REGISTRY:-}" ]; then

@@ -34,6 +34,7 @@ step "ansible-lint, profile production" production
 step "antsibull-docs" antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 step "antsibull-changelog" antsibull-changelog lint
 step "go vet and gofmt, collector" vet files/ebpf
+step "go vet and gofmt, cluster monitor" vet files/monitor
 step "go vet and gofmt, sample workload" vet tests/demo/sample
 step "no path of this machine" no_path_of_this_machine
 step "no sanity ignore files" no_ignore_files

@@ -5,16 +5,33 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, objects
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options, objects
 
 ROLE = "nanoagent-nanoagent-monitor"
+MONITOR_IMAGE = "registry.example/monitor@sha256:" + "ef" * 32
+OURS = {"enabled": True, "image": MONITOR_IMAGE}
 
 
 def monitored(facts=None, rbac="read_only", **monitor):
     return objects(facts, profile="spyderbat", rbac=rbac, monitor={"enabled": True, **monitor})
+
+
+def ours(facts=None, monitor=None, **options):
+    return objects(facts, monitor={**OURS, **(monitor or {})}, **options)
+
+
+def our_pod(*arguments, **options):
+    return ours(*arguments, **options)["Deployment/nanoagent-monitor"]["spec"]["template"]["spec"]
+
+
+def config(found):
+    [made] = [obj for key, obj in found.items() if key.startswith("ConfigMap/nanoagent-monitor-")]
+    return json.loads(made["data"]["monitor.json"])
 
 
 def test_it_is_the_vendor_s():
@@ -78,10 +95,103 @@ def test_its_own_image_resources_and_place():
     assert spec["tolerations"] == [toleration] and spec["nodeSelector"] == {"kubernetes.io/os": "linux", "pool": "1"}
 
 
+def test_our_own_runs_with_the_least_that_it_needs():
+    pod = our_pod()
+    [container] = pod["containers"]
+    assert container["command"] == ["/monitor"] and container["args"] == ["run"] and container["image"] == MONITOR_IMAGE
+    assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}}
+    limits = container["securityContext"]
+    assert limits["readOnlyRootFilesystem"] and limits["allowPrivilegeEscalation"] is False and limits["capabilities"] == {"drop": ["ALL"]}
+    assert "ports" not in container and {"startupProbe"}.isdisjoint(container)
+    assert all("hostPath" not in volume for volume in pod["volumes"])
+
+
+def test_our_own_has_the_rights_that_it_uses_and_no_others():
+    found = ours()
+    rules = found[f"ClusterRole/{ROLE}"]["rules"]
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"list", "watch"}
+    assert not {resource for rule in rules for resource in rule["resources"]} & {"*", "secrets", "configmaps", "endpoints"}
+    [rule] = found["Role/nanoagent-monitor"]["rules"]
+    assert rule["resourceNames"] == ["nanoagent-monitor"] and rule["verbs"] == ["get", "update"]
+    assert "spec" not in found["Lease/nanoagent-monitor"]
+    subjects = [found[f"{kind}/{name}"]["subjects"] for kind, name in (("RoleBinding", "nanoagent-monitor"), ("ClusterRoleBinding", ROLE))]
+    assert subjects == [[{"kind": "ServiceAccount", "name": "nanoagent-monitor", "namespace": "nanoagent"}]] * 2
+
+
+def test_its_lease_follows_its_name():
+    found = ours(monitor={"name": "watch"})
+    assert config(found)["lease"] == {"namespace": "nanoagent", "name": "watch"}
+    assert found["Role/watch"]["rules"][0]["resourceNames"] == ["watch"] and {"Lease/watch", "RoleBinding/watch", "Deployment/watch"} <= set(found)
+
+
+def test_its_configuration_is_named_by_its_content():
+    plain, tagged = ours(), ours(cluster_name="c", tags={"a": 1})
+    assert config(tagged) == {**config(plain), "cluster": "c", "tags": {"a": "1"}}
+    for found in (plain, tagged):
+        [volume] = [volume for volume in our_pod_of(found)["volumes"] if volume["name"] == "config"]
+        assert f"ConfigMap/{volume['configMap']['name']}" in found
+
+
+def our_pod_of(found):
+    return found["Deployment/nanoagent-monitor"]["spec"]["template"]["spec"]
+
+
+def test_its_policy_lets_it_reach_the_api_server_and_nobody_else_s_changes():
+    found = ours()
+    policy = found["NetworkPolicy/nanoagent-monitor"]["spec"]
+    assert policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "cluster-monitor" and policy["policyTypes"] == ["Egress"]
+    assert [port["port"] for port in policy["egress"][0]["ports"]] == [443, 6443]
+    assert found["NetworkPolicy/nanoagent"]["spec"] == objects()["NetworkPolicy/nanoagent"]["spec"]
+    assert "NetworkPolicy/nanoagent-monitor" not in ours(network_policy=False)
+    on_microk8s = ours({"platforms": [{"platform": "microk8s"}]})["NetworkPolicy/nanoagent-monitor"]["spec"]
+    assert 16443 in [port["port"] for port in on_microk8s["egress"][0]["ports"]]
+
+
+def test_openshift_chooses_its_user():
+    context = our_pod({"platforms": [{"platform": "openshift"}]})["securityContext"]
+    assert "runAsUser" not in context and context["runAsNonRoot"] is True
+
+
+def test_replicas_of_our_own_keep_apart():
+    assert "podAntiAffinity" not in our_pod()["affinity"]
+    assert "podAntiAffinity" in our_pod(monitor={"replicas": 2})["affinity"]
+    assert "PodDisruptionBudget/nanoagent-monitor" in ours(monitor={"replicas": 2})
+
+
+def test_metrics_of_our_own():
+    served = {"served": {"PodMonitor.monitoring.coreos.com"}}
+    found = ours(served, metrics={"scrape": "pod_monitor", "port": 9777})
+    assert config(found)["listen"] == ":9777" and our_pod_of(found)["containers"][0]["ports"][0]["containerPort"] == 9777
+    chosen = found["PodMonitor/nanoagent-metrics"]["spec"]["selector"]["matchLabels"]
+    for workload in ("DaemonSet/nanoagent", "Deployment/nanoagent-monitor"):
+        assert chosen.items() <= found[workload]["spec"]["template"]["metadata"]["labels"].items()
+    noted = ours(metrics={"scrape": "annotations", "port": 9777})["Deployment/nanoagent-monitor"]["spec"]["template"]["metadata"]["annotations"]
+    assert noted["prometheus.io/port"] == "9777"
+
+
+def test_the_agent_s_role_at_a_cloud_is_not_our_monitor_s():
+    aws = {"aws_secrets_manager": {"secret_id": "a/b", "role_arn": "arn:aws:iam::1:role/x"}}
+    given = {"orc_url": "https://orc.example.com", "credentials": aws, "service_account_annotations": {"team": "x"}}
+    found = ours({"served": {"SecretProviderClass.secrets-store.csi.x-k8s.io"}}, **given)
+    assert "eks.amazonaws.com/role-arn" in found["ServiceAccount/nanoagent"]["metadata"]["annotations"]
+    assert found["ServiceAccount/nanoagent-monitor"]["metadata"]["annotations"] == {"team": "x"}
+    assert not [volume for volume in our_pod_of(found)["volumes"] if "csi" in volume or "secret" in volume]
+
+
+def test_the_agent_s_own_pods_are_the_same_with_and_without_it():
+    assert ours()["DaemonSet/nanoagent"] == objects()["DaemonSet/nanoagent"]
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"monitor": {"enabled": True}}, "our own cluster monitor is not in this release"),
+        ({"monitor": {"enabled": True}}, "monitor.image is missing"),
+        ({"monitor": {"enabled": True, "image": IMAGE}}, "monitor.image is the collector's image"),
+        ({"monitor": {"enabled": True, "image": "r.example/m:1"}}, "monitor.image r.example/m:1 is not pinned"),
+        ({"monitor": OURS, "rbac": "respond"}, "rbac respond grants what our own cluster monitor never does"),
+        ({"monitor": OURS, "rbac": "cluster_admin"}, "rbac cluster_admin grants what our own cluster monitor never does"),
+        ({"monitor": {**OURS, "replicas": 0}}, "monitor.replicas 0"),
+        ({"monitor": OURS, "extra_env": [{"name": "POD_NAME", "value": "no"}]}, "variable POD_NAME is there twice"),
         ({"profile": "custom", "monitor": {"enabled": True}}, "the profile custom has no cluster monitor"),
         ({"rbac": "respond"}, "rbac respond is the cluster monitor's, which is off"),
         ({"profile": "spyderbat", "monitor": {"enabled": True, "replicas": 0}}, "monitor.replicas 0"),

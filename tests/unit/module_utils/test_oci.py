@@ -252,3 +252,17 @@ def test_file_digest(tmp_path):
     assert oci.file_digest(str(tmp_path / "file")) == oci.sha256_digest(b"content")
     with pytest.raises(Failure, match="cannot be read"):
         oci.file_digest(str(tmp_path))
+
+
+def test_the_monitor_s_image_holds_the_monitor():
+    built = oci.build_image({"amd64": program("amd64")}, name="monitor")
+    config = json.loads(built["platforms"]["amd64"]["config"]["data"])
+    assert config["config"]["Entrypoint"] == ["/monitor"] and config["config"]["Labels"]["org.opencontainers.image.title"] == "nanoagent monitor"
+    layer = gzip.decompress(built["platforms"]["amd64"]["layer"]["data"])
+    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+        assert tar.getnames() == ["monitor"]
+
+
+def test_messages_name_the_program(tmp_path):
+    with pytest.raises(Failure, match="build the monitor with 'make monitor'"):
+        oci.read_program(str(tmp_path / "none"), "amd64", "monitor")
