@@ -136,6 +136,7 @@ class Arrivals:
 
     def _await(self, node, nonce, started, deadline):
         """(milliseconds, "") or (None, why the event was not found)."""
+        expression = filled(self._expected["jmespath"] or "", nonce, node)
         pause, answered, why, final = _FIRST_PAUSE, False, "", False
         while not final:
             if self._away:
@@ -144,7 +145,7 @@ class Arrivals:
             if text is not None:
                 answered = True
                 try:
-                    if holds(text, nonce, self._expected["jmespath"]):
+                    if holds(text, nonce, expression):
                         return round((time.monotonic() - started) * 1000, 1), ""
                 except ValueError as error:
                     why, final = str(error), True

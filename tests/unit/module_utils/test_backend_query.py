@@ -104,6 +104,12 @@ def test_the_second_half_never_leaves(backend, ask, monkeypatch):
     assert asked and all(FIRST in given["contains"] and SECOND not in given["contains"] for given in asked)
 
 
+def test_an_expression_may_name_the_node(backend, ask):
+    backend.take(batch(event(NONCE, "n1")))
+    proofs = ask({"n1": NONCE, "n2": NONCE}, query(backend), jmespath="events[?node=='{node}']", timeout=1)
+    assert [proof["proven"] for proof in proofs.values()] == [True, False]
+
+
 def test_many_nodes_wait_for_their_turn(backend, ask):
     nonces = {f"n{number}": f"{number:032x}-{SECOND}" for number in range(40)}
     backend.take(batch(*(event(nonce, node) for node, nonce in nonces.items() if node != "n7")))
