@@ -68,7 +68,8 @@ def without_pods(rows: list[dict], detail: str, fix: str) -> list[dict]:
 
 def without_nodes(agents: list[dict], pods: list[dict], detail: str, fix: str) -> list[dict]:
     """Verdicts where nodes could not be read: those of which pods speak, each unknown."""
-    names = sorted({target_node(pod) for agent in agents for pod in pods if _owned_by(pod, agent["daemon_set"])} - {""})
+    uids = {text(at(agent["daemon_set"], "metadata", "uid")) for agent in agents}
+    names = sorted({target_node(pod) for pod in pods if not uids.isdisjoint(_owners(pod))} - {""})
     rows = united(agents, [{"metadata": {"name": name}} for name in names], pods, [])
     return [{**row, **_state("unknown", "NodesUnreadable", detail, fix), "eligible": True, "blockers": []} for row in rows]
 
@@ -125,9 +126,9 @@ def lines(found: list[dict]) -> list[str]:
 
 def strangers(agents: list[dict], pods: list[dict]) -> list[str]:
     """Pods with the agents' labels that no agent owns, as lines; pods that are over are left out."""
-    lines = []
+    lines, ours = [], {text(at(agent["daemon_set"], "metadata", "uid")) for agent in agents}
     for pod in pods:
-        if has_ended(pod) or any(_owned_by(pod, agent["daemon_set"]) for agent in agents):
+        if has_ended(pod) or not ours.isdisjoint(_owners(pod)):
             continue
         owners = [f"{text(owner.get('kind'))} {text(owner.get('name'))}" for owner in records(at(pod, "metadata", "ownerReferences"))]
         name = f"{text(at(pod, 'metadata', 'namespace'))}/{text(at(pod, 'metadata', 'name'))}"
@@ -187,8 +188,9 @@ class _Agent:
         self.selector = mapping(at(daemon_set, "spec", "template", "spec", "nodeSelector"))
         self.paused = ""
         self.by_node: dict[str, list[dict]] = {}
+        uid = text(at(daemon_set, "metadata", "uid"))
         for pod in pods:
-            if _owned_by(pod, daemon_set):
+            if uid in _owners(pod) and target_node(pod):
                 self.by_node.setdefault(target_node(pod), []).append(pod)
         self.denied = _creation_failure(daemon_set, events, now)
 
@@ -205,8 +207,12 @@ def _is_behind(daemon_set):
 
 
 def _owned_by(obj, owner):
-    uid = text(at(owner, "metadata", "uid"))
-    return bool(uid) and any(reference.get("uid") == uid for reference in records(at(obj, "metadata", "ownerReferences")))
+    return text(at(owner, "metadata", "uid")) in _owners(obj)
+
+
+def _owners(obj):
+    """The uids of an object's owners; an owner without one is nobody's."""
+    return [reference["uid"] for reference in records(at(obj, "metadata", "ownerReferences")) if text(reference.get("uid"))]
 
 
 def _creation_failure(daemon_set, events, now):
@@ -310,7 +316,7 @@ def _leading(pods, revision):
         current = text(at(metadata, "labels", "controller-revision-hash")) == revision
         return (not has_ended(pod), not metadata.get("deletionTimestamp"), current, is_ready(pod), text(metadata.get("creationTimestamp")))
 
-    return max(pods, key=rank) if pods else None
+    return max(pods, key=rank) if len(pods) > 1 else pods[0] if pods else None
 
 
 def _probed(pod, container):

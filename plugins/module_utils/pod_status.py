@@ -162,7 +162,7 @@ def _preparing(pod, status, events, now):
     waits = [container for container in statuses if at(container, "state", "waiting") is not None]
     if statuses and not waits:
         return None
-    about = newest([event for event in events if event.get("reason") in _PREPARING])
+    about = newest([event for event in events if text(event.get("reason")) in _PREPARING])
     if about and (now is None or now - (seconds(event_last(about)) or now) < 5 * _PATIENCE):
         code, fix = _PREPARING[about["reason"]]
         return _cause(code, _short(text(about.get("message"))), fix, evidence=event_evidence(about))
@@ -188,15 +188,15 @@ def _preparing(pod, status, events, now):
 
 def _running_init(pod, status, now):
     """The cause while an init container that has to end still runs, or a sidecar has not started."""
-    sidecars = {container.get("name") for container in records(at(pod, "spec", "initContainers")) if container.get("restartPolicy") == "Always"}
+    sidecars = {text(container.get("name")) for container in records(at(pod, "spec", "initContainers")) if container.get("restartPolicy") == "Always"}
     for container in records(status.get("initContainerStatuses")):
         running = at(container, "state", "running")
-        if running is None or (container.get("name") in sidecars and container.get("started") is not False):
+        is_sidecar = text(container.get("name")) in sidecars
+        if running is None or (is_sidecar and container.get("started") is not False):
             continue
         since = text(at(running, "startedAt"))
         waited = _age(since, now)
-        what = "sidecar" if container.get("name") in sidecars else "init container"
-        detail = f"the {what} {container.get('name')} has not {'started' if what == 'sidecar' else 'ended'} yet"
+        detail = f"the sidecar {container.get('name')} has not started yet" if is_sidecar else f"the init container {container.get('name')} has not ended yet"
         late = waited is not None and waited > _PATIENCE
         detail += f", for {ago(waited)}" if late else ""
         return _cause("InitContainer", detail, "read its log", evidence=_status(detail, since), on_its_way=True, passing=not late)

@@ -74,7 +74,7 @@ def _report(cluster, options):
         "cluster": {"server": cluster.server, "version": ""},
         "daemon_sets": [coverage.daemon_set_name(daemon_set) for daemon_set in daemon_sets],
         "monitors": monitors(_known(seen, "Deployment")),
-        "warnings": _not_read(seen, ("Event", "Deployment")),
+        "warnings": _not_read(seen, ("Event", "Deployment", "ControllerRevision")),
     }
     if not daemon_sets:
         counts = {"nodes": len(_known(seen, "Node")), "real": 0, "eligible": 0, "ready": 0, "states": {}}

@@ -344,10 +344,12 @@ monitors:
   returned: always
   sample: [{name: spyderbat/clustermonitor-deployment, replicas: 1, ready: 1, ok: true, detail: ""}]
 warnings:
-  description: What makes no node's verdict worse, and should be known; events that could not be read, pods of others with the agent's labels.
+  description:
+    - What makes no node's verdict worse, and should be known, shown as warnings; events that could not be read, pods of others with the agent's
+      labels, collectors that have lost events.
   type: list
   elements: str
-  returned: always
+  returned: where there are some
 latency_ms:
   description: Percentiles of the latencies of all proofs, in milliseconds; null where nothing is proven.
   type: dict
