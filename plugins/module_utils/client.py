@@ -28,6 +28,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
     load_configuration,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.garbage import uncollected
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.openshift_login import log_in, log_out
@@ -132,7 +133,8 @@ class Cluster:
         """
         for attempt in range(3):
             try:
-                return self._list_pages(kind, namespace, keep or trimmed, {"limit": PAGE, **selectors} if attempt < 2 else dict(selectors))
+                with uncollected():
+                    return self._list_pages(kind, namespace, keep or trimmed, {"limit": PAGE, **selectors} if attempt < 2 else dict(selectors))
             except ApiFailure as failure:
                 if failure.status == 404:
                     return [], ""
