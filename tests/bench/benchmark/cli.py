@@ -13,11 +13,11 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmark import collector, image, install, layout
+from benchmark import collector, image, install, layout, verify
 from benchmark.process import BenchFailed
 from benchmark.surroundings import machine_facts
 
-BENCHMARKS = {"install": install, "image": image, "collector": collector}
+BENCHMARKS = {"install": install, "image": image, "collector": collector, "verify": verify}
 # As a shell has it for a command that SIGINT ended.
 INTERRUPTED = 130
 HEAD = """# Results

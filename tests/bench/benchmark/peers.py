@@ -17,6 +17,7 @@ from benchmark.surroundings import PROJECT, cache
 HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
 ANSIBLE = "ansible==12.3.0"
+MATPLOTLIB = "matplotlib==3.10.8"
 TOOLS_PACKAGE = "libbpf-tools"
 
 
@@ -34,13 +35,12 @@ def go_command(package: str) -> Path:
 
 def kubernetes_core() -> Path:
     """The Python of a virtual environment with the whole `ansible` package, which carries kubernetes.core."""
-    folder = cache() / ANSIBLE.replace("==", "-")
-    if not (folder / "ready").exists():
-        say(f"installing {ANSIBLE} into a virtual environment of its own, 770 MB")
-        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
-        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ANSIBLE, "kubernetes"])
-        (folder / "ready").touch()
-    return folder / "bin" / "python"
+    return _environment_with(ANSIBLE, "770 MB", "kubernetes")
+
+
+def chart_python() -> Path:
+    """The Python of a virtual environment that can draw."""
+    return _environment_with(MATPLOTLIB, "100 MB")
 
 
 def debian_tool(name: str) -> Path:
@@ -62,6 +62,16 @@ def debian_tool(name: str) -> Path:
     if found is None:
         raise BenchFailed(f"{TOOLS_PACKAGE} has no {name}")
     return found
+
+
+def _environment_with(package, size, *more):
+    folder = cache() / package.replace("==", "-")
+    if not (folder / "ready").exists():
+        say(f"installing {package} into a virtual environment of its own, {size}")
+        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+        _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package, *more])
+        (folder / "ready").touch()
+    return folder / "bin" / "python"
 
 
 def say(text: str) -> None:
