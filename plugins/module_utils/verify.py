@@ -19,7 +19,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import SELECTOR, monitor_causes, monitors
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
-from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, prove_all
+from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, losses, prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report_files import check_paths, deliver
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import EVENTS, relevant_events, selectors
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import stamp
@@ -90,6 +90,7 @@ def _report(cluster, options):
     if proofs is not None:
         counts["proven"] = sum(1 for proof in proofs.values() if proof["proven"])
         head["latency_ms"] = latency(proofs)
+        head["warnings"] += losses(proofs)
     result = {**head, "nodes": rows, "table": report.table(rows), "headline": report.headline(counts), "summary": counts}
     faults = absent + _not_read(seen, ("Node", "Pod")) + monitor_causes(head["monitors"]) + _ending(daemon_sets)
     return {**result, "groups": acceptance.groups(rows, result)}, faults

@@ -315,7 +315,7 @@ nodes:
         - With O(expect_events_at) C(backend_ms) is the time from the marker's start to the backend's answer, at most; the
           event may have been there before it was asked for.
       type: dict
-      sample: {proven: true, latency_ms: 21.3, round_trip_ms: 140.2, backend_ms: 1210.4, reason: ""}
+      sample: {proven: true, latency_ms: 21.3, round_trip_ms: 140.2, backend_ms: 1210.4, reason: "", lost: {}}
 at:
   description: When this was true, by the API server's clock.
   type: str

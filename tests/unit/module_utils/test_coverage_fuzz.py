@@ -136,7 +136,7 @@ def check(rows, agents, nodes, pods):
             assert is_really_ready(row["node"], pods, agents), row
         if row["state"] == "ready":
             assert row["ready"] and row["eligible"] and row["up"] and row["current"] is True and row["confidence"] in ("probed", "started"), row
-        assert row["node"] or row["state"] in ("unknown", "not a real node"), row
+        assert row["node"] or (row["state"] != "ready" and not row["ready"]), row
     counts = summary(rows)
     assert sum(counts["states"].values()) == counts["nodes"] == len(rows) and counts["ready"] <= counts["eligible"]
     if is_well(rows):

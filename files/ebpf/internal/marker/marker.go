@@ -40,6 +40,8 @@ type Result struct {
 	LatencyUS   int64           `json:"latency_us,omitempty"`
 	SeenAfterUS int64           `json:"seen_after_us,omitempty"`
 	Event       json.RawMessage `json:"event,omitempty"`
+	// Events lost since the collector started, by where; nothing for none.
+	Lost map[string]uint64 `json:"lost,omitempty"`
 }
 
 type answer struct {
@@ -87,13 +89,42 @@ func Prove(socket, nonce string, argv []string, limit time.Duration) (Result, in
 	if err != nil {
 		return failed(NotSeen, "%v", err)
 	}
-	return Result{
+	result := Result{
 		OK:          true,
 		Node:        got.Node,
 		LatencyUS:   max(time.Since(event.Time).Microseconds(), 1),
 		SeenAfterUS: got.SeenAfterUS,
 		Event:       got.Event,
-	}, Proved
+	}
+	result.Lost = lost(ctx, socket)
+	return result, Proved
+}
+
+// Where events are lost, by the counter that counts them, as in gap records.
+var counters = map[string]string{
+	"nanoagent_collector_events_lost_total":     "ring",
+	"nanoagent_collector_hook_missed_total":     "hook",
+	"nanoagent_collector_events_dropped_total":  "output",
+	"nanoagent_collector_backend_dropped_total": "backend",
+}
+
+// lost asks the collector how many events it has lost since it started. A
+// proof stands without: nothing is known then, and nothing is said.
+func lost(ctx context.Context, socket string) map[string]uint64 {
+	status, body, err := server.Get(ctx, socket, "/metrics", nil)
+	if err != nil || status != http.StatusOK {
+		return nil
+	}
+	sums := make(map[string]uint64)
+	for line := range strings.Lines(string(body)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, _, _ = strings.Cut(name, "{")
+		where, counted := counters[name]
+		if n, err := strconv.ParseUint(value, 10, 64); counted && err == nil && n > 0 {
+			sums[where] += n
+		}
+	}
+	return sums
 }
 
 func failed(code int, format string, values ...any) (Result, int) {

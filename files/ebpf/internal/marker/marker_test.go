@@ -3,6 +3,7 @@ package marker
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -58,6 +59,9 @@ func TestProve(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var asked string
 			socket := answering(t, test.status, func(r *http.Request) string {
+				if r.URL.Path != "/prove" {
+					return "no metrics here\n"
+				}
 				asked = r.URL.String()
 				return test.body
 			})
@@ -72,6 +76,42 @@ func TestProve(t *testing.T) {
 				t.Errorf("%+v", result)
 			}
 		})
+	}
+}
+
+func TestLostEventsAreTold(t *testing.T) {
+	argv := []string{"/collector", "prove", "secret"}
+	metrics := `# TYPE nanoagent_collector_events_lost_total counter
+nanoagent_collector_events_lost_total{type="exec",cpu="0"} 3
+nanoagent_collector_events_lost_total{type="exec",cpu="1"} 4
+nanoagent_collector_events_dropped_total{type="exec"} 0
+nanoagent_collector_backend_dropped_total{cause="full",type="exec"} 9
+nanoagent_collector_events_written_total{type="exec"} 100
+nanoagent_collector_hook_missed_total{hook="x"} many
+`
+	socket := answering(t, http.StatusOK, func(r *http.Request) string {
+		if r.URL.Path == "/metrics" {
+			return metrics
+		}
+		return eventText("exec", time.Now(), argv...)
+	})
+	result, code := Prove(socket, "secret", argv, time.Second)
+	if want := map[string]uint64{"ring": 7, "backend": 9}; code != Proved || !maps.Equal(result.Lost, want) {
+		t.Errorf("exit %d: %v, not %v", code, result.Lost, want)
+	}
+	text, err := json.Marshal(result)
+	if err != nil || !strings.Contains(string(text), `"lost":{"backend":9,"ring":7}`) {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+func TestNothingLostIsNotTold(t *testing.T) {
+	argv := []string{"/collector", "prove", "secret"}
+	socket := answering(t, http.StatusOK, func(*http.Request) string { return eventText("exec", time.Now(), argv...) })
+	result, code := Prove(socket, "secret", argv, time.Second)
+	text, err := json.Marshal(result)
+	if code != Proved || err != nil || strings.Contains(string(text), "lost") {
+		t.Errorf("exit %d: %s, %v", code, text, err)
 	}
 }
 
