@@ -315,6 +315,19 @@ class Registry:
         call = Call("HEAD", self._url(repository, "blobs", digest), repository, f"blob {digest}")
         return self._run(call, allowed=(200, 404)).status == 200
 
+    def get_blob(self, repository: str, digest: str) -> bytes | None:
+        """Content of a small blob such as an image's configuration, None where there is none.
+
+        :raises RegistryFailure: also when the bytes are not those of the digest
+        """
+        call = Call("GET", self._url(repository, "blobs", digest), repository, f"blob {digest}")
+        answer = self._run(call, allowed=(200, 404))
+        if answer.status == 404:
+            return None
+        if sha256_digest(answer.body) != digest:
+            raise self._failure(call, f"the registry sent other bytes than {digest}", "do not use it; is a proxy in between?")
+        return answer.body
+
     def upload_blob(self, repository: str, source: Source) -> None:
         """Send a blob: in one piece, or in chunks where it is larger than `chunk_bytes`.
 

@@ -35,8 +35,9 @@ class Role:
 
     only: the options that have a variable, all when empty. fixed: arguments that the role sets itself, without a variable.
     defaults: where another than the module's holds. values: another expression for the argument, of an option that the role so
-    makes optional. follows: options that are the agent role's where it has them set. own: variables that are no option of the
-    module, as in an argument spec.
+    makes optional. follows: options that are the agent role's where it has them set. borrows: a role whose variables hold for
+    every option that it has too, so that there are none here. own: variables that are no option of the module, as in an argument
+    spec.
     """
 
     module: str
@@ -47,6 +48,7 @@ class Role:
     defaults: dict[str, object] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     follows: tuple[str, ...] = ()
+    borrows: str = ""
     own: dict[str, dict] = field(default_factory=dict)
 
 
@@ -58,19 +60,55 @@ ROLES = {
         description=["Puts the collector on every eligible node with one call of the module P(nanoagent.k8s.agent#module)."],
         defaults={"image": "{{ collector_image_result.image | default('') }}"},
         # Nothing here means the profile's image, or that of a values file.
-        values={"image": "agent_image | default(omit, true)"},
+        values={"image": "agent_image | default(omit, true)", "monitor": "agent_monitor_with_image if agent_monitor is defined else omit"},
     ),
     "collector_image": Role(
         module="collector_image",
-        short_description="Build the collector's image and push it to a registry or write it as an archive",
+        short_description="Build the collector's image, and the cluster monitor's, and push them to a registry or write them as archives",
         description=[
             "Makes the multi-architecture image from the binaries that the collection ships, and pushes it where it is missing.",
             "The result is in the variable C(collector_image_result), as the module M(nanoagent.k8s.collector_image) returns it; "
-            "C(collector_image_result.image) is the name by digest.",
+            "C(collector_image_result.image) is the name by digest. That of the cluster monitor's image is in C(collector_image_monitor_result).",
             "The module runs on the host of the play, which needs the binaries. That is the controller when hosts stand for "
             "clusters and have C(ansible_connection=local).",
         ],
+        fixed={"program": "collector"},
         values={"binaries": "collector_image_binaries | default({'amd64': collector_image_shipped_amd64, 'arm64': collector_image_shipped_arm64}, true)"},
+        own={
+            "monitor": {
+                "description": [
+                    "Whether to make the cluster monitor's image too. By default where the variables of the role P(nanoagent.k8s.agent#role) "
+                    "ask for our own monitor and name no image of it.",
+                ],
+                "type": "bool",
+                "default": "{{ agent_profile | default('bundled') == 'bundled' and (agent_monitor | default({})).enabled | default(false) | bool "
+                "and not (agent_monitor | default({})).image | default('') }}",
+            },
+            "monitor_name": {
+                "description": ["Where to push the monitor's image, by default O(collector_image_name) with C(-monitor) added to the tag."],
+                "type": "str",
+            },
+            "monitor_archive": {
+                "description": ["Path of an OCI archive of the monitor's image to write, in an existing folder."],
+                "type": "path",
+            },
+        },
+    ),
+    "preflight": Role(
+        module="preflight",
+        short_description="What an installation of the eBPF agent would meet, before there is one",
+        description=[
+            "Looks ahead with the module P(nanoagent.k8s.preflight#module), shows one line a finding, and fails where one is an error.",
+            "What is to be installed, and where, is said by the variables of the role P(nanoagent.k8s.agent#role), so that the same ones serve both.",
+        ],
+        borrows="agent",
+        defaults={"egress_image": "{{ collector_image_result.image | default('') }}"},
+        values={
+            "image": "agent_image | default(collector_image_result.image | default(omit), true)",
+            "monitor": "preflight_monitor if agent_monitor is defined else omit",
+            "egress_image": "preflight_egress_image | default(omit, true)",
+        },
+        own={"fail": {"description": ["Whether the play fails where a check found an error."], "type": "bool", "default": True}},
     ),
     "uninstall": Role(
         module="agent",
@@ -112,8 +150,22 @@ def argument_specs(name: str, role: Role, documented: dict, spec: dict) -> dict:
 
 def variables(role: Role, spec: dict) -> list[str]:
     """The options that have a variable of the role, in the order of the module's argument spec."""
+    borrowed = set(_borrowed(role))
+    return [option for option in _asked(role, spec) if option not in borrowed]
+
+
+def _asked(role, spec):
+    """The options that a variable of any role may give."""
     elsewhere = set(_connection_options()) - REACHED_BY_VARIABLE if "kubeconfig" in spec else set()
     return [option for option in spec if option not in elsewhere and option not in role.fixed and option in (role.only or spec)]
+
+
+def _borrowed(role):
+    """The options of which another role has the variable."""
+    if not role.borrows:
+        return []
+    other = ROLES[role.borrows]
+    return variables(other, import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{other.module}").argument_spec())
 
 
 def defaults(specs: dict) -> dict:
@@ -125,19 +177,26 @@ def arguments(name: str, role: Role, specs: dict, spec: dict) -> dict[str, str]:
     """The arguments of the module call, as they stand in the task."""
     options = specs["argument_specs"]["main"]["options"]
     call = dict(role.fixed)
-    for option in variables(role, spec):
+    borrowed = set(_borrowed(role))
+    for option in _asked(role, spec):
         variable = f"{name}_{option}"
         if option in role.values:
             expression = role.values[option]
+        elif option in borrowed:
+            expression = f"{role.borrows}_{option} | default(omit{_or_empty(spec[option])})"
         elif "default" in options[variable] or options[variable].get("required"):
             expression = variable
         else:
-            # An empty text is no answer, as from a survey; an empty list, false and 0 are.
-            empty = ", true" if spec[option]["type"] in ("str", "path") else ""
+            empty = _or_empty(spec[option])
             otherwise = f"agent_{option} | default(omit{empty})" if option in role.follows else "omit"
             expression = f"{variable} | default({otherwise}{empty})"
         call[option] = f'"{{{{ {expression} }}}}"'
     return call
+
+
+def _or_empty(option):
+    # An empty text is no answer, as from a survey; an empty list, false and 0 are.
+    return ", true" if option["type"] in ("str", "path") else ""
 
 
 def files(name: str, role: Role, documented: dict, spec: dict, tasks: str) -> dict[str, str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.nanoagent.k8s.plugins.module_utils.agent_options import agent_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
-from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, collector_image
+from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, collector_image, preflight
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -57,6 +58,14 @@ def test_a_role_passes_on_every_option_of_its_module(role, module):
     assert set(task) == set(spec) - (ONLY_BY_ENVIRONMENT if "kubeconfig" in spec else set())
     assert all(f"{role}_{option}" in argument for option, argument in task.items())
     assert {f"{role}_{name}" for name in task} <= set(role_options(role))
+
+
+def test_the_role_preflight_takes_the_variables_of_the_role_agent():
+    [task] = [task[key] for task in load("roles/preflight/tasks/main.yml") for key in task if key.startswith("nanoagent.k8s.")]
+    own, shared = set(preflight.argument_spec()) - set(agent.argument_spec()), set(agent_argument_spec()) | {"kubeconfig", "context"}
+    assert set(task) == own | shared and shared <= set(agent.argument_spec())
+    assert {option for option, argument in task.items() if f"agent_{option}" in argument} == shared
+    assert {f"preflight_{option}" for option in own} | {"preflight_fail"} == set(role_options("preflight"))
 
 
 @pytest.mark.parametrize(("role", "module"), WHOLE)

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API server says of the very pod and the very objects, before there are any: dry runs."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count, finding
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
+
+# What the DaemonSet controller adds to each of its pods.
+_AUTOMATIC = [
+    {"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": effect}
+    for name, effect in (("not-ready", "NoExecute"), ("unreachable", "NoExecute"), ("disk-pressure", "NoSchedule"), ("memory-pressure", "NoSchedule"))
+]
+
+
+def sample_pod(daemon_set: dict, node: str, missing: set[tuple]) -> tuple[dict, list[str]]:
+    """(the pod that the DaemonSet controller would make for a node, what it is without, as texts). Pure.
+
+    missing: identities of objects that the installation itself makes and that are not there yet. The pod does without
+    those that admission would look for, a service account and a priority class.
+    """
+    template, namespace = daemon_set["spec"]["template"], daemon_set["metadata"]["namespace"]
+    spec, without = copy.deepcopy(template["spec"]), []
+    account, priority = spec.get("serviceAccountName") or "default", spec.get("priorityClassName") or ""
+    if ("ServiceAccount", namespace, account) in missing:
+        spec["serviceAccountName"] = "default"
+        without.append(f"service account {account}")
+    if ("PriorityClass", "", priority) in missing:
+        del spec["priorityClassName"]
+        without.append(f"priority class {priority}")
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": [term]}
+    spec["tolerations"] = [*(spec.get("tolerations") or []), *_AUTOMATIC]
+    metadata = {**copy.deepcopy(template["metadata"]), "generateName": f"{daemon_set['metadata']['name']}-", "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, without
+
+
+def judge_pod(cluster: Cluster, pod: dict, without: list[str]) -> tuple[list[dict], dict | None]:
+    """(findings of the check admission for the pod, the pod as the API server would make it; None where it would not)."""
+    subject = f"a pod of the agent in namespace {pod['metadata']['namespace']}"
+    try:
+        made = cluster.try_create(pod)
+    except ApiFailure as failure:
+        if is_missing_right(failure):
+            text = "not tried: who installs needs no right to make pods, but this dry run does"
+            return [finding("admission", "skipped", text, "grant the verb create on pods in that namespace, to have it tried", subject)], None
+        fix = "change what the message names: quota, pod security level, admission webhook, limit range"
+        return [finding("admission", "error", f"would be refused: {failure.what}", fix, subject)], None
+    extra = f", without {' and '.join(without)}, which the installation makes first" if without else ""
+    return [finding("admission", "ok", f"would be let in (dry run{extra})", subject=subject)], made
+
+
+def judge_objects(cluster: Cluster, steps: list[dict], namespace_exists: bool, force: bool) -> list[dict]:
+    """Findings of the check admission for the objects that a plan writes; steps: of plan.plan."""
+    due = [step["desired"] for step in changes(steps) if step["desired"] and step["action"] != "recreate"]
+    judged = [obj for obj in due if namespace_exists or not identity(obj)[1]]
+    answers = cluster.parallel([partial(_apply, cluster, obj, force) for obj in judged])
+    found, well = [], 0
+    for obj, failure in zip(judged, answers):
+        if failure is None:
+            well += 1
+        elif not is_missing_right(failure):
+            found.append(finding("admission", "error", f"would be refused: {failure.what}", failure.next_step, title(obj)))
+    unjudged = len(due) - len(judged)
+    if well or not due:
+        evidence = f"{count(well, 'object')} would be taken (dry run)" if due else "nothing is to be written"
+        found.append(finding("admission", "ok", evidence))
+    if unjudged:
+        text = f"{count(unjudged, 'object')} and the pod cannot be judged: their namespace does not exist yet"
+        found.append(finding("admission", "skipped", text, "make the namespace first to have them judged, with the labels that the installation would give it"))
+    return found
+
+
+def is_missing_right(failure: Failure) -> bool:
+    """Whether the user lacks a right, not that an admission rule refuses the object. Pure."""
+    return isinstance(failure, ApiFailure) and failure.status == 403 and not failure.what.startswith("denied:")
+
+
+def _apply(cluster, obj, force):
+    try:
+        cluster.apply(obj, force, True)
+    except Failure as failure:
+        return failure
+    return None

@@ -1,0 +1,384 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole job of the module preflight: what an installation would meet, without making it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.nanoagent.k8s.plugins.module_utils import access_rights, admission, findings, reach_job, registry, room
+from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import look, plan_steps, with_values_file
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
+from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes import eligibility_findings, expected_nodes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import finding, unread
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence import ask_registry, holders, image_findings, node_images
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kernels import kernel_findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import level_of, violations
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
+from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sandboxes import runtime_class_findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing_advice import sizing_findings
+
+# The newest version that this collection was run against.
+_NEWEST_KUBERNETES = (1, 36)
+_SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
+_WORKLOADS = ("DaemonSet", "Deployment")
+# Pods that have ended take nothing from their node.
+_RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
+
+
+def work(options: dict, run: Run) -> dict:
+    """The job of the module preflight: its result for its options."""
+    options, notes = with_values_file(options, run)
+    options = with_profile_defaults(options)
+    check_options(options)
+    reach_job.check_urls("egress_urls", options["egress_urls"])
+    if options["egress_timeout"] < 10:
+        raise Failure(f"egress_timeout {options['egress_timeout']} is below 10 seconds", "a pod needs some seconds to start; the default is 60")
+    if "image" not in options["skip"] and registry.REQUESTS_IMPORT_ERROR:
+        raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
+    with closing(connect(options, run)) as cluster:
+        result = Preflight(cluster, options, run.check_mode).result()
+    return {**result, "notes": notes + result["notes"]}
+
+
+class Preflight:
+    """One look ahead. Each check is a method of its name, which gives its findings; what several need is read once."""
+
+    def __init__(self, cluster: Cluster, options: dict, check_mode: bool):
+        self.cluster = cluster
+        self.options = options
+        self.check_mode = check_mode
+        self.version = cluster.version()
+        self.looked, self.planned, self.refusal = self._look()
+        self.nodes, self.no_nodes = self._nodes()
+        self.desired, self.impossible = self._desired()
+        self.daemon_set = self.desired[-1] if self.desired else None
+        self.steps = self._steps()
+        self.rows = expected_nodes(self.daemon_set, self.nodes) if self.daemon_set and not self.no_nodes else []
+        # As the API server would make it, with what it fills in and webhooks add; the template's own where it was not asked.
+        self.pod_spec = self.daemon_set["spec"]["template"]["spec"] if self.daemon_set else {}
+        self.pod_admitted = False
+        # node -> of room.judge_room, for the eligible nodes that are up.
+        self.rooms: dict[str, dict] = {}
+        self.pods, self.no_pods = self._pods()
+
+    def result(self) -> dict:
+        """The module's result."""
+        found = []
+        # The very pod as it is admitted is what needs room, so that is asked first.
+        for check in sorted(findings.CHECKS, key=lambda name: name != "admission"):
+            if check not in self.options["skip"]:
+                found += self._findings_of(check)
+        found = findings.sorted_findings(found, self.options["strict"])
+        errors = findings.errors(found)
+        return {
+            "changed": False,
+            "ok": not errors,
+            "headline": findings.headline(found),
+            "checks": found,
+            "table": findings.table(found),
+            "errors": errors,
+            "nodes": [self._node_row(row) for row in self.rows],
+            "plan": self._plan_text(),
+            "notes": self.planned["notes"] if self.planned else [],
+            "requests": dict(self.cluster.requests),
+        }
+
+    # -- what is read once
+
+    def _look(self):
+        """(of agent.look, of agent.plan_steps, None), or None for what could not be had, and why."""
+        looked = None
+        try:
+            looked = look(self.cluster, self.options)
+            return looked, plan_steps(self.cluster, looked), None
+        except Failure as failure:
+            return looked, None, failure
+
+    def _nodes(self):
+        if self.looked:
+            return self.looked["seen"]["nodes"], None
+        return self._listed("Node")
+
+    def _desired(self):
+        """(the wanted objects, None); without a look what can be said without it, or ([], why not even that)."""
+        if self.looked:
+            return self.looked["desired"], None
+        facts = {"kubernetes": self.version, "platforms": choose(self.options["platform"], detect(self.nodes)), "smallest_node": smallest_node(self.nodes)}
+        try:
+            return desired_objects(self.options, facts), None
+        except Failure as failure:
+            return [], failure
+
+    def _steps(self):
+        """The plan's steps; where it could not be made those of an installation from nothing."""
+        return self.planned["steps"] if self.planned else plan(self.desired, {}, [], FIELD_MANAGER)
+
+    def _pods(self):
+        """(every pod of the cluster that is bound to a node, as room.bare_pod, None), or ([], why not)."""
+        if {"room", "runtime_classes"} <= set(self.options["skip"]):
+            return [], None
+        pods, failure = self._listed("Pod", keep=room.bare_pod, fieldSelector=_RUNNING)
+        return [pod for pod in pods if pod["node"]], failure
+
+    def _listed(self, kind, namespace=None, keep=None, **selectors):
+        """(objects, None), or ([], the Failure) where the user may not list them."""
+        try:
+            return self.cluster.list(kind, namespace, keep, **selectors)[0], None
+        except Failure as failure:
+            if admission.is_missing_right(failure):
+                return [], failure
+            raise
+
+    # -- the checks
+
+    def _findings_of(self, check):
+        needs_pod = check not in ("api_version", "rights", "plan", "image")
+        if needs_pod and self.daemon_set is None:
+            return [finding(check, "skipped", "what would be installed is not known: see the check plan")]
+        needs_nodes = check in ("eligibility", "kernel", "room", "sizing", "image", "egress", "tier")
+        if needs_nodes and self.no_nodes:
+            return [unread(check, self.no_nodes.what)]
+        return getattr(self, f"_{check}")()
+
+    def _api_version(self):
+        said = f"Kubernetes {self.version[0]}.{self.version[1]} at {self.cluster.server}"
+        try:
+            check_kubernetes(self.version)
+        except Failure as failure:
+            return [finding("api_version", "error", failure.what, failure.next_step)]
+        if self.version > _NEWEST_KUBERNETES:
+            return [finding("api_version", "warning", f"{said} is newer than {_dotted(_NEWEST_KUBERNETES)}, with which this was tried last", "try it first")]
+        return [finding("api_version", "ok", said)]
+
+    def _rights(self):
+        asked = access_rights.needed_rights(self.options, self.steps, self.looked["seen"] if self.looked else None)
+        escalating = access_rights.escalation_rights()
+        reviews = [access_rights.review_spec(spec) for spec in asked + escalating]
+        allowed = self.cluster.parallel([partial(self.cluster.may, spec) for spec in reviews])
+        return access_rights.judge_rights(asked, allowed[: len(asked)], all(allowed[len(asked) :]))
+
+    def _plan(self):
+        failure = self.refusal or self.impossible
+        if failure is None:
+            return [finding("plan", "ok", self._plan_text())]
+        if admission.is_missing_right(failure):
+            return [unread("plan", failure.what)]
+        return [finding("plan", "error", failure.what, failure.next_step)]
+
+    def _eligibility(self):
+        return eligibility_findings(self.rows)
+
+    def _kernel(self):
+        if self.options["profile"] != "bundled":
+            return [finding("kernel", "skipped", f"what the image of the profile {self.options['profile']} needs of a kernel is not known here")]
+        return kernel_findings(self._eligible_rows())
+
+    def _runtime_classes(self):
+        classes, failure = self._listed("RuntimeClass")
+        if failure:
+            return [unread("runtime_classes", failure.what)]
+        return runtime_class_findings(classes, None if self.no_pods else self.pods, self.pod_spec.get("runtimeClassName") or "")
+
+    def _room(self):
+        if self.no_pods:
+            return [unread("room", self.no_pods.what)]
+        self._judge_rooms()
+        found = room.room_findings(self.rooms, self._priority()[2])
+        return found or [finding("room", "skipped", "no eligible node is up")]
+
+    def _sizing(self):
+        names = {row["node"] for row in self._eligible_rows()}
+        nodes = [node for node in self.nodes if node["metadata"]["name"] in names]
+        limits = (self.pod_spec["containers"][0].get("resources") or {}).get("limits") or {}
+        return sizing_findings(limits, nodes, self.options["limit_warning_percent"])
+
+    def _quota(self):
+        namespace = self.options["namespace"]
+        quotas, no_quotas = self._listed("ResourceQuota", namespace)
+        ranges, no_ranges = self._listed("LimitRange", namespace)
+        for failure in (no_quotas, no_ranges):
+            if failure:
+                return [unread("quota", failure.what)]
+        running = [pod["spec"] for pod in self.looked["seen"]["pods"]] if self.looked else []
+        eligible = len(self._eligible_rows())
+        pods = [(self.daemon_set["spec"]["template"], eligible, running)]
+        pods += [(step["desired"]["spec"]["template"], step["desired"]["spec"].get("replicas", 1), []) for step in self.steps if _starts_deployment(step)]
+        created = [step["desired"] for step in self.steps if step["action"] == "create" and identity(step["desired"])[1] == namespace]
+        return quota_findings(quotas, ranges, pods, created)
+
+    def _pod_security(self):
+        namespace = self.options["namespace"]
+        made = next((step["desired"] for step in self.steps if step["desired"] and step["desired"]["kind"] == "Namespace"), None)
+        home = made or (self.looked["seen"]["namespace"] if self.looked else None)
+        if home is None:
+            return [finding("pod_security", "skipped", f"the level of the namespace {namespace} is not known")]
+        level = level_of(home)
+        subject = f"Namespace {namespace}"
+        if not level:
+            said = "sets no level of pod security, so the API server's own default holds"
+            return [
+                finding(
+                    "pod_security",
+                    "ok",
+                    f"{said}; {'the pod is let in (dry run)' if self.pod_admitted else 'privileged where nobody changed it'}",
+                    subject=subject,
+                )
+            ]
+        broken = violations(self.daemon_set["spec"]["template"], level)
+        if not broken:
+            return [finding("pod_security", "ok", f"enforces {level}, which the pod keeps", subject=subject)]
+        text = f"enforces {level}, and the pod has {', '.join(broken[:6])}"
+        if self.pod_admitted:
+            return [finding("pod_security", "ok", f"{text}; it is let in all the same (dry run), by an exemption", subject=subject)]
+        fix = "label the namespace pod-security.kubernetes.io/enforce=privileged, or let the run make one of its own (pod_security: privileged)"
+        return [finding("pod_security", "error", text, fix, subject)]
+
+    def _admission(self):
+        home = self.looked["seen"]["namespace"] if self.looked else None
+        judged = self.planned["judged"] if self.planned else []
+        found = []
+        if self.planned:
+            found += admission.judge_objects(self.cluster, judged, home is not None, self.options["force_conflicts"])
+        if home is not None:
+            node = next((row["node"] for row in self._eligible_rows()), "")
+            missing = {identity(step["desired"]) for step in self.steps if step["action"] == "create"}
+            answers, made = admission.judge_pod(self.cluster, *admission.sample_pod(self.daemon_set, node, missing))
+            found += answers
+            if made:
+                self.pod_spec, self.pod_admitted = made["spec"], True
+        return found or [finding("admission", "skipped", "without a plan and a namespace there is nothing to be judged: see the checks plan and rights")]
+
+    def _image(self):
+        found = []
+        names = {row["node"] for row in self._eligible_rows()}
+        listed, failure = self._listed("Node", keep=node_images)
+        architectures: dict[str, list[str]] = {}
+        for row in self._eligible_rows():
+            architectures.setdefault(row["arch"], []).append(row["node"])
+        login = self.options["registry_login"] or {}
+        for image, pull in sorted(_images(self.desired, self.options)):
+            asked = None if pull == "Never" else ask_registry(image, self.options)
+            held = None if failure else [name for name in holders(image, listed) if name in names]
+            found += image_findings(image, asked, architectures, held, pull, login.get("registry") == parse_reference(image).host)
+        return found
+
+    def _egress(self):
+        options = self.options
+        urls = list(dict.fromkeys([*([options["orc_url"]] if options.get("orc_url") else []), *options["egress_urls"]]))
+        image = options["egress_image"] or (options["image"] if options["profile"] == "bundled" else "")
+        place = options["egress_namespace"] or options["namespace"]
+        node = next((row["node"] for row in self._eligible_rows() if row["up"] and not row["cordoned"]), "")
+        reason = self._no_egress(urls, image, place, node)
+        if reason:
+            return [finding("egress", "skipped", *reason)]
+        objects = reach_job.reach_objects(options, self.daemon_set["spec"]["template"], image, urls, node, options["egress_timeout"])
+        try:
+            reach_job.sweep(self.cluster, options["name"], place)
+            outcome = reach_job.run_reach(self.cluster, objects, options["egress_timeout"])
+        except Failure as failure:
+            if admission.is_missing_right(failure):
+                return [unread("egress", failure.what)]
+            return [finding("egress", "warning", f"could not be tried: {failure.what}", failure.next_step, title(objects[0]))]
+        return reach_job.reach_findings(outcome, urls, place)
+
+    def _tier(self):
+        return [finding("tier", "warning", note) for note in tier_notes(self.options, len(self._eligible_rows()))]
+
+    # -- parts of them
+
+    def _no_egress(self, urls, image, place, node):
+        """(why the way out is not tried, what to do), or None."""
+        if not urls:
+            return "no URL to reach: the agent writes to standard output only", "name URLs in egress_urls to have them tried"
+        if not image:
+            return "egress_image is not set, and only this collection's collector image can ask URLs", "set egress_image to what collector_image returned"
+        if not self.options["write"]:
+            return "write is false: trying it needs a Job", "set write: true"
+        if self.check_mode:
+            return "check mode: trying it needs a Job", "run it without check mode"
+        if not node:
+            return "no eligible node is up and takes pods", ""
+        if self.cluster.get("Namespace", place) is None:
+            return f"the namespace {place} does not exist yet", "name one that does in egress_namespace, or run again when it is there"
+        if self.options["ca_bundle_config_map"] and place != self.options["namespace"]:
+            return f"ca_bundle_config_map is in namespace {self.options['namespace']}, not in {place}", "leave out egress_namespace, or give ca_bundle"
+        return None
+
+    def _eligible_rows(self):
+        return [row for row in self.rows if row["eligible"]]
+
+    def _judge_rooms(self):
+        priority, may_preempt, _text = self._priority()
+        wanted = {"requests": room.pod_requests(self.pod_spec), "ports": room.host_ports(self.pod_spec)}
+        going = self._giving_way()
+        by_node: dict[str, list[dict]] = {}
+        for pod in self.pods:
+            if pod["uid"] not in going:
+                by_node.setdefault(pod["node"], []).append(pod)
+        names = {row["node"] for row in self._eligible_rows() if row["up"]}
+        nodes = [node for node in self.nodes if node["metadata"]["name"] in names]
+        self.rooms = {
+            node["metadata"]["name"]: room.judge_room(wanted, node, by_node.get(node["metadata"]["name"], []), priority, may_preempt) for node in nodes
+        }
+
+    def _giving_way(self):
+        """The uids of the agent's pods that are there, which the new ones take the place of; none where both have to fit for a while."""
+        rolling = (self.daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
+        step = next((step for step in self.steps if step["desired"] and step["desired"]["kind"] == "DaemonSet"), None)
+        surges = str(rolling.get("maxSurge") or "0") not in ("0", "0%") and step and step["action"] != "keep"
+        return set() if surges or not self.looked else {pod["metadata"]["uid"] for pod in self.looked["seen"]["pods"]}
+
+    def _priority(self):
+        """(value, whether pods of lower ones may be ended, as text) of the agent's priority class."""
+        name = self.daemon_set["spec"]["template"]["spec"].get("priorityClassName") or ""
+        made = next((obj for obj in self.desired if obj["kind"] == "PriorityClass" and obj["metadata"]["name"] == name), None)
+        if made is None:
+            classes, _failure = self._listed("PriorityClass")
+            made = next((one for one in classes if (one["metadata"]["name"] == name if name else one.get("globalDefault"))), None)
+        value = made["value"] if made else _SYSTEM_PRIORITIES.get(name, 0)
+        may = (made or {}).get("preemptionPolicy", "PreemptLowerPriority") == "PreemptLowerPriority"
+        return value, may, f"priority {value}" + (f" of class {name}" if name else "")
+
+    def _node_row(self, row):
+        judged = self.rooms.get(row["node"])
+        kept = ("node", "os", "arch", "kernel", "os_image", "version", "up", "cordoned", "not_real", "eligible", "blockers")
+        return {**{key: row[key] for key in kept}, "room": room.describe_room(judged) if judged else ""}
+
+    def _plan_text(self):
+        if not self.planned:
+            return ""
+        numbers = {action: sum(1 for step in self.steps if step["action"] == action) for action in ("create", "patch", "recreate", "delete", "keep")}
+        return ", ".join(f"{action} {number}" for action, number in numbers.items() if number or action in ("create", "keep"))
+
+
+def _dotted(version):
+    return f"{version[0]}.{version[1]}"
+
+
+def _starts_deployment(step):
+    return step["desired"] is not None and step["desired"]["kind"] == "Deployment" and step["action"] in ("create", "recreate")
+
+
+def _images(desired, options):
+    """{(image, pull policy)} of every workload; the image that was named where nothing is known of the workloads."""
+    found = set()
+    for obj in desired:
+        if obj["kind"] in _WORKLOADS:
+            spec = obj["spec"]["template"]["spec"]
+            found |= {(one["image"], one.get("imagePullPolicy") or "") for one in [*(spec.get("initContainers") or []), *spec["containers"]]}
+    return found or {(options["image"], "")}

@@ -1,0 +1,293 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+"""Against a server that answers what a test wants; on a real cluster it is tests/integration/test_preflight.py."""
+
+import json
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.nanoagent.k8s.plugins.module_utils import admission, findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes import eligibility_findings, expected_nodes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
+from ansible_collections.nanoagent.k8s.plugins.module_utils.preflight import work
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing_advice import sizing_findings
+from ansible_collections.nanoagent.k8s.plugins.modules.preflight import argument_spec
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, daemon_set
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
+
+PLURALS = {kind.plural: kind for kind in KINDS.values()}
+
+
+def node(name="n1", cpu="4", memory="8Gi", kernel="6.8.0", arch="amd64", ready="True", labels=None, taints=None, **info):
+    info = {"kernelVersion": kernel, "architecture": arch, "operatingSystem": "linux", "osImage": "Debian", "kubeletVersion": "v1.36.3", **info}
+    return {
+        "metadata": {"name": name, "uid": name, "labels": {"kubernetes.io/os": info["operatingSystem"], "kubernetes.io/arch": arch, **(labels or {})}},
+        "spec": {"taints": taints or []},
+        "status": {"allocatable": {"cpu": cpu, "memory": memory, "pods": "110"}, "nodeInfo": info, "conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+class World:
+    """What a server holds, by path of the list. refused: (verb, plural) that are forbidden. deny: message with which a pod is refused."""
+
+    def __init__(self, *nodes, namespaces=(), refused=(), deny="", version=("1", "36"), **lists):
+        self.lists = {"nodes": list(nodes), **lists}
+        self.namespaces = dict(namespaces)
+        self.refused, self.deny, self.version = set(refused), deny, version
+
+    def answer(self, method, path, query):
+        parts = path.strip("/").split("/")
+        if path == "/version":
+            return 200, {"major": self.version[0], "minor": self.version[1]}
+        if path == "/apis":
+            return 200, {"groups": []}
+        if parts[-1] == "selfsubjectaccessreviews":
+            return 201, {"status": {"allowed": not self.refused}}
+        plural = next((part for part in reversed(parts) if part in PLURALS), "")
+        named = parts[-1] != plural
+        verb = {"GET": "get" if named else "list", "POST": "create", "PATCH": "patch"}[method]
+        if (verb, plural) in self.refused:
+            return 403, status(403, f'{plural} is forbidden: User "u" cannot {verb} resource "{plural}" in API group ""')
+        if verb == "list":
+            # The agent's own pods are those of its namespace; there are none.
+            return 200, {"items": [] if plural == "pods" and "namespaces" in parts else self.lists.get(plural, []), "metadata": {"resourceVersion": "1"}}
+        if verb == "get" and plural == "namespaces" and parts[-1] in self.namespaces:
+            return 200, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": parts[-1], "uid": "u", "labels": self.namespaces[parts[-1]]}}
+        if verb == "get":
+            return 404, status(404, "not found")
+        assert query["dryRun"] == "All", (method, path)
+        if plural == "pods" and self.deny:
+            return 403, status(403, self.deny)
+        return 201, {"metadata": {"name": "x"}, "spec": daemon_set()["spec"]["template"]["spec"]}
+
+
+def status(code, message):
+    return {"kind": "Status", "status": "Failure", "message": message, "reason": "Forbidden" if code == 403 else "NotFound", "code": code}
+
+
+def look_ahead(world, check_mode=False, **given):
+    given = {"image": IMAGE, "skip": ["image"], **given}
+    with FakeApiServer(world.answer) as server:
+        checked = ArgumentSpecValidator(argument_spec()).validate({"host": server.url, "api_key": "a-token-of-this-test", **given})
+        assert not checked.error_messages, checked.error_messages
+        result = work(checked.validated_parameters, Run(check_mode, argument_spec=argument_spec()))
+        # Nothing is ever written by what these tests ask for.
+        assert result["requests"]["write"] == 0 and not result["changed"]
+    return result
+
+
+def by_check(result):
+    found = {}
+    for one in result["checks"]:
+        found.setdefault(one["check"], []).append(one)
+    return found
+
+
+def results(result):
+    return {check: [one["result"] for one in found] for check, found in by_check(result).items()}
+
+
+def test_an_installation_from_nothing_on_a_plain_cluster():
+    result = look_ahead(World(node("n1"), node("n2")))
+    told = results(result)
+    assert result["ok"] and not result["errors"]
+    assert told["api_version"] == told["rights"] == told["plan"] == told["eligibility"] == told["kernel"] == told["runtime_classes"] == ["ok"]
+    assert told["room"] == told["quota"] == told["pod_security"] == ["ok"] and "image" not in told and "tier" not in told
+    assert told["egress"] == ["skipped"] and told["admission"] == ["ok", "skipped"]
+    # 6 cores on a node of 4.
+    assert told["sizing"] == ["warning"]
+    assert result["plan"].startswith("create ") and result["plan"].endswith("keep 0")
+    assert [row["node"] for row in result["nodes"]] == ["n1", "n2"] and result["nodes"][0]["room"] == "fits"
+    assert result["headline"] == "errors 0, warnings 1, ok 10, skipped 2"
+    assert result["table"][0].split() == ["RESULT", "CHECK", "FINDING"] and len(result["table"]) == 14
+
+
+def test_strict_makes_errors_of_warnings():
+    result = look_ahead(World(node()), strict=["sizing"])
+    assert not result["ok"] and result["errors"][0].startswith("sizing: cpu limit 6 is 150.0 percent of the smallest node")
+    assert look_ahead(World(node()), limit_warning_percent=150)["headline"].startswith("errors 0, warnings 0")
+
+
+def test_the_very_pod_is_judged_where_the_namespace_is():
+    refused = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": hostPath volumes'
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    result = look_ahead(World(node(), namespaces=[("nanoagent", restricted)], deny=refused))
+    found = by_check(result)
+    assert "violates PodSecurity" in found["admission"][0]["evidence"] and found["admission"][0]["result"] == "error"
+    assert found["pod_security"][0]["result"] == "error" and "enforces restricted" in found["pod_security"][0]["evidence"]
+    # The server's word counts more: it knows of exemptions.
+    exempt = by_check(look_ahead(World(node(), namespaces=[("nanoagent", restricted)])))
+    assert exempt["pod_security"][0]["result"] == "ok" and "exemption" in exempt["pod_security"][0]["evidence"]
+    assert "without service account nanoagent" in exempt["admission"][1]["evidence"]
+
+
+def test_who_may_not_make_pods_is_told_that_it_was_not_tried():
+    found = by_check(look_ahead(World(node(), namespaces=[("nanoagent", {})], refused=[("create", "pods")])))
+    skipped = [one for one in found["admission"] if one["result"] == "skipped"]
+    assert len(skipped) == 1 and "needs no right to make pods" in skipped[0]["evidence"]
+
+
+def test_who_may_not_read_gets_what_can_be_said_without():
+    result = look_ahead(World(node(), refused=[("list", "nodes"), ("list", "pods"), ("list", "runtimeclasses"), ("list", "resourcequotas")]))
+    told = results(result)
+    assert not result["ok"] and told["rights"][0] == "error"
+    assert told["plan"] == told["eligibility"] == told["kernel"] == told["room"] == told["runtime_classes"] == told["quota"] == ["skipped"]
+    assert result["plan"] == "" and result["nodes"] == []
+
+
+def test_only_the_pods_of_others_may_not_be_read():
+    world = World(node(), refused=[("list", "pods")], namespaces=[("nanoagent", {})])
+    plain = world.answer
+
+    def answer(method, path, query):
+        return (200, {"items": [], "metadata": {}}) if path == "/api/v1/namespaces/nanoagent/pods" and method == "GET" else plain(method, path, query)
+
+    world.answer = answer
+    result = look_ahead(world)
+    found = by_check(result)
+    assert found["room"][0]["result"] == "skipped" and "list pods" in found["room"][0]["evidence"]
+    assert found["eligibility"][0]["result"] == found["plan"][0]["result"] == "ok"
+
+
+def test_no_namespace_and_none_to_be_made():
+    result = look_ahead(World(node()), create_namespace=False)
+    found = by_check(result)
+    assert found["plan"][0]["evidence"] == "the namespace nanoagent does not exist" and found["plan"][0]["result"] == "error"
+    assert found["eligibility"][0]["result"] == "ok" and result["nodes"][0]["eligible"]
+
+
+def test_nobody_is_eligible():
+    result = look_ahead(World(node(labels={"a": "b"}), node("n2")), node_selector={"no": "where"})
+    [found] = by_check(result)["eligibility"]
+    assert found["result"] == "error" and "none of the 2 nodes is eligible: node selector no=where" in found["evidence"]
+    assert by_check(look_ahead(World()))["eligibility"][0]["evidence"] == "the cluster has no nodes"
+
+
+def pod(name, where, cpu, priority=0, uid="other"):
+    spec = {"nodeName": where, "priority": priority, "containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]}
+    return {"metadata": {"name": name, "namespace": "a", "uid": uid, "labels": {}}, "spec": spec, "status": {"phase": "Running"}}
+
+
+def test_room_with_and_without_a_class():
+    world = World(node("n1"), node("n2"), pods=[pod("big", "n1", "3950m")])
+    [found, _fits] = by_check(look_ahead(world))["room"]
+    assert found["result"] == "error" and found["nodes"] == ["n1"] and "cpu: 100m wanted, 50m of 4 free" in found["evidence"]
+    result = look_ahead(world, priority_class={"name": "agent", "value": 1000})
+    [found, _fits] = by_check(result)["room"]
+    assert found["result"] == "warning" and "priority 1000 of class agent the scheduler would end a/big" in found["evidence"]
+    assert result["nodes"][0]["room"] == "preempts (a/big)"
+    polite = {"name": "agent", "value": 1000, "preemption_policy": "Never"}
+    assert results(look_ahead(world, priority_class=polite))["room"] == ["error", "ok"]
+    # A class that the cluster has already.
+    there = World(node("n1"), pods=[pod("big", "n1", "3950m")], priorityclasses=[{"metadata": {"name": "p"}, "value": 7}])
+    assert results(look_ahead(there, priority_class={"name": "p", "create": False}))["room"] == ["warning"]
+
+
+def test_the_vendor_s_free_tier_and_the_kernel_of_a_foreign_image():
+    world = World(*(node(f"n{number}") for number in range(6)))
+    told = by_check(look_ahead(world, profile="spyderbat", require_digest=False, registration_code="code"))
+    assert told["tier"][0]["result"] == "warning" and "at most 5" in told["tier"][0]["evidence"]
+    assert told["kernel"][0]["result"] == "skipped" and "egress_image is not set" in told["egress"][0]["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("given", "check_mode", "word"),
+    [
+        ({}, False, "no URL to reach"),
+        ({"egress_urls": ["https://a.example"], "write": False}, False, "write is false"),
+        ({"egress_urls": ["https://a.example"]}, True, "check mode"),
+        ({"egress_urls": ["https://a.example"]}, False, "namespace nanoagent does not exist yet"),
+        (
+            {"egress_urls": ["https://a.example"], "egress_namespace": "x", "ca_bundle_config_map": {"name": "c"}, "orc_url": None},
+            False,
+            "ca_bundle_config_map",
+        ),
+    ],
+)
+def test_why_the_way_out_is_not_tried(given, check_mode, word):
+    if "ca_bundle_config_map" in given:
+        given = {**given, "profile": "custom"}
+        given["egress_image"] = IMAGE
+    [found] = by_check(look_ahead(World(node(), namespaces=[("x", {})]), check_mode, **given))["egress"]
+    assert found["result"] == "skipped" and word in found["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"egress_urls": ["ftp://a.example"]}, "no http or https URL"),
+        ({"egress_urls": ["https://user:hidden@a.example"]}, "user or password"),
+        ({"egress_timeout": 5}, "below 10 seconds"),
+        ({"ring_bytes": 5}, "ring_bytes 5"),
+        ({"image": "registry.example/a:1"}, "not pinned by a digest"),
+    ],
+)
+def test_wrong_input_is_refused_before_anything_is_asked(given, message):
+    world = World()
+    with pytest.raises(Failure) as caught:
+        look_ahead(world, **given)
+    assert message in caught.value.message and "hidden" not in caught.value.message
+
+
+@pytest.mark.parametrize(("version", "result"), [(("1", "24"), "error"), (("1", "25"), "ok"), (("1", "36+"), "ok"), (("1", "99"), "warning")])
+def test_the_version_of_the_api(version, result):
+    assert results(look_ahead(World(node(), version=version)))["api_version"] == [result]
+
+
+def test_left_out_checks_are_left_out():
+    skipped = [check for check in findings.CHECKS if check != "api_version"]
+    result = look_ahead(World(node(), refused=[("list", "resourcequotas")]), skip=skipped)
+    assert [one["check"] for one in result["checks"]] == ["api_version"]
+
+
+# -- parts of it
+
+
+def test_rows_and_blind_spots():
+    nodes = [
+        node("ok"),
+        node("down", ready="Unknown"),
+        node("tainted", taints=[{"key": "k", "effect": "NoSchedule"}]),
+        node("windows", operatingSystem="windows"),
+        node("fargate", labels={"eks.amazonaws.com/compute-type": "fargate"}),
+    ]
+    rows = expected_nodes(daemon_set(tolerations=[]), nodes)
+    found = {(one["result"], tuple(one["nodes"])): one for one in eligibility_findings(rows)}
+    assert set(found) == {("ok", ()), ("warning", ("down",)), ("warning", ("tainted",))}
+    assert found["ok", ()]["evidence"] == "2 of 5 nodes are eligible; left out as no Linux machines: Fargate, windows"
+
+
+def test_sizing_in_numbers():
+    nodes = [node("small", "2", "4Gi"), node("large", "8", "64Gi")]
+    [found] = sizing_findings({"cpu": "1", "memory": "10Gi"}, nodes, 100)
+    assert found["result"] == "warning" and "cpu limit 1 is 50.0 percent of the smallest node and 12.5 of the largest" in found["evidence"]
+    assert "3 to 5 percent of small (2) are 60m to 100m" in found["evidence"] and "123Mi to 205Mi" in found["evidence"]
+    assert sizing_findings({"cpu": "1", "memory": "1Gi"}, nodes, 100)[0]["result"] == "ok"
+    assert sizing_findings({"cpu": "1"}, nodes, 100)[0]["result"] == "warning"
+    assert sizing_findings({}, [], 100)[0]["result"] == "skipped"
+
+
+def test_the_pod_that_the_controller_would_make():
+    wanted = daemon_set(priority_class={"name": "agent"})
+    before = json.dumps(wanted)
+    missing = {("ServiceAccount", "nanoagent", "nanoagent"), ("PriorityClass", "", "agent")}
+    pod, without = admission.sample_pod(wanted, "n1", missing)
+    assert without == ["service account nanoagent", "priority class agent"] and json.dumps(wanted) == before
+    assert pod["spec"]["serviceAccountName"] == "default" and "priorityClassName" not in pod["spec"]
+    [term] = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert term == {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}
+    same, nothing = admission.sample_pod(wanted, "n1", set())
+    assert nothing == [] and same["spec"]["priorityClassName"] == "agent"
+
+
+def test_findings_are_told_in_order():
+    one = findings.finding("room", "warning", "two\nlines", "a fix", nodes=["b", "a", "c", "d", "e", "f"])
+    assert findings.line_of(one) == "a, b, c, d, e and 1 more: two lines; a fix"
+    other = findings.finding("rights", "error", "x")
+    assert [each["check"] for each in findings.sorted_findings([one, other], [])] == ["rights", "room"]
+    assert findings.errors(findings.sorted_findings([one, other], ["room"])) == ["rights: x", "room: a, b, c, d, e and 1 more: two lines; a fix"]

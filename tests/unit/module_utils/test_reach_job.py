@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import violations
+from ansible_collections.nanoagent.k8s.plugins.module_utils.reach_job import check_urls, parse_lines, reach_findings, reach_objects
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options, daemon_set
+
+URL = "https://orc.example.com"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def objects(seconds=60, urls=(URL,), egress_namespace=None, **given):
+    options = {**agent_options(**given), "egress_namespace": egress_namespace}
+    return reach_objects(options, daemon_set(**given)["spec"]["template"], IMAGE, list(urls), "n1", seconds)
+
+
+def pod(job):
+    return job["spec"]["template"]["spec"]
+
+
+def test_the_job_ends_by_itself_and_is_let_in_everywhere():
+    job, *others = objects()
+    assert others == [] and job["spec"]["activeDeadlineSeconds"] == 60 and job["spec"]["ttlSecondsAfterFinished"] > 0 and job["spec"]["backoffLimit"] == 0
+    assert violations(job["spec"]["template"], "restricted") == []
+    assert pod(job)["containers"][0]["args"] == ["reach", "--timeout", "10s", URL]
+    assert objects(seconds=12)[0]["spec"]["template"]["spec"]["containers"][0]["args"][2] == "4s"
+    assert len(objects(name="n" * 52)[0]["metadata"]["name"]) <= 63
+    assert objects()[0]["metadata"]["name"] != job["metadata"]["name"]
+
+
+def test_its_pod_is_none_of_the_agent_s_and_has_the_labels_of_its_network_policy():
+    labels = objects()[0]["spec"]["template"]["metadata"]["labels"]
+    assert labels == {"app.kubernetes.io/name": "nanoagent", "app.kubernetes.io/instance": "nanoagent", "app.kubernetes.io/component": "preflight"}
+    selector = daemon_set()["spec"]["selector"]["matchLabels"]
+    assert any(labels.get(key) != value for key, value in selector.items())
+
+
+def test_it_goes_out_as_the_agent_does():
+    given = {
+        "profile": "spyderbat",
+        "require_digest": False,
+        "registration_code": "code",
+        "https_proxy": "http://proxy.example:3128",
+        "proxy_exceptions": [".svc"],
+        "ca_bundle": CERTIFICATE,
+        "registry_login": {"registry": "r.example", "username": "u", "password": "canary-f00d"},
+    }
+    job, config, secret = objects(**given)
+    spec = pod(job)
+    env = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
+    assert env["HTTPS_PROXY"] == env["https_proxy"] == "http://proxy.example:3128" and env["no_proxy"] == ".svc" and "SSL_CERT_FILE" in env
+    # No credential, and nothing of the agent beside its way out.
+    assert not set(env) - {"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE"}
+    assert "canary-f00d" not in json.dumps(job) and spec["hostNetwork"] is True and spec["dnsPolicy"] == "ClusterFirstWithHostNet"
+    assert [volume["configMap"]["name"] for volume in spec["volumes"]] == [config["metadata"]["name"]]
+    assert spec["imagePullSecrets"] == [{"name": secret["metadata"]["name"]}] and secret["type"] == "kubernetes.io/dockerconfigjson"
+    # Their own names: what the installation makes is not touched.
+    assert {config["metadata"]["name"], secret["metadata"]["name"]} == {f"{job['metadata']['name']}-{number}" for number in (0, 1)}
+
+
+def test_another_namespace():
+    job, config = objects(egress_namespace="default", profile="custom", ca_bundle=CERTIFICATE)
+    assert job["metadata"]["namespace"] == config["metadata"]["namespace"] == "default"
+
+
+def line(**fields):
+    return {"url": URL, "ok": True, "status": 401, "stage": "done", "error": "", "remote": "192.0.2.7:443", "proxy": "", "tls": None, "ms": 41.2, **fields}
+
+
+def outcome(*results, problem="", fix="", node="n1"):
+    return {"results": list(results), "problem": problem, "fix": fix, "node": node}
+
+
+def test_lines_among_others():
+    log = f'time=now level=info\n{json.dumps(line())}\n[1]\n{{"url": 5, "ok": true}}\n{json.dumps(line(ok=False))}\n{{"url": "cut'
+    assert [entry["ok"] for entry in parse_lines(log)] == [True, False] and parse_lines("") == []
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "words"),
+    [
+        (line(tls={"version": "TLS 1.3"}), "ok", ["answers 401 in 41 ms, TLS 1.3", "from a pod in namespace x on n1"]),
+        (line(proxy="http://p:3128"), "ok", ["through the proxy http://p:3128"]),
+        (line(ok=False, stage="dns", error="no such host"), "error", ["ends at dns: no such host"]),
+        (line(ok=False, stage="connect", error="refused"), "error", ["ends at connect"]),
+        (line(ok=False, stage="proxy", error="407"), "error", ["ends at proxy"]),
+        (
+            line(ok=False, stage="tls", error="unknown authority", tls={"version": "", "issuer": "CN=Box", "subject": "CN=orc"}),
+            "error",
+            ["ends at tls", "CN=orc is signed by CN=Box"],
+        ),
+        (line(ok=False, stage="http", error="reset"), "error", ["ends at http"]),
+        (line(ok=False, stage="new", error="?"), "error", ["ends at new"]),
+    ],
+)
+def test_what_an_answer_means(result, expected, words):
+    [found] = reach_findings(outcome(result), [URL], "x")
+    assert (found["result"], found["object"]) == (expected, URL) and all(word in found["evidence"] for word in words)
+    assert bool(found["fix"]) is (expected == "error")
+
+
+def test_a_url_of_which_the_pod_said_nothing():
+    [told] = reach_findings(outcome(problem="ImageNotFound: not found", fix="push it"), [URL], "x")
+    assert told["result"] == "warning" and "could not be tried" in told["evidence"] and "ImageNotFound" in told["evidence"] and told["fix"] == "push it"
+    one, other = reach_findings(outcome(line()), [URL, "https://other.example"], "x")
+    assert (one["result"], other["result"]) == ("ok", "warning")
+
+
+@pytest.mark.parametrize("url", ["orc.example.com", "ftp://a", "https://", "https://a:0", "https://a:99999", "http://[::1", "https://u:p@a", ""])
+def test_what_is_no_url_is_refused(url):
+    with pytest.raises(Failure):
+        check_urls("egress_urls", [URL, url])
+
+
+def test_urls_that_are():
+    check_urls("egress_urls", [URL, "http://10.0.0.1:8080/path?q=1", "https://[::1]:443/"])
