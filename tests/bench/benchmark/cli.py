@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
         return INTERRUPTED
     record.facts.append(f"load {os.getloadavg()[0]:.2f} at the end")
     report = {
-        "bench": arguments.bench,
+        "bench": _title(arguments),
         "date": date,
         "machine": machine,
         "rounds": arguments.rounds,
@@ -56,8 +56,14 @@ def main(words: list[str]) -> int:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n")
     if arguments.markdown:
         before = arguments.markdown.read_text() if arguments.markdown.exists() else HEAD
-        arguments.markdown.write_text(layout.replace_section(before, arguments.bench, layout.markdown(report)))
+        arguments.markdown.write_text(layout.replace_section(before, report["bench"], layout.markdown(report)))
     return 0
+
+
+def _title(arguments):
+    """The report's name: one with simulated nodes stands beside that of the real ones."""
+    simulated = getattr(arguments, "simulated", 0)
+    return f"{arguments.bench}, {simulated} simulated nodes" if simulated else arguments.bench
 
 
 def _parser() -> argparse.ArgumentParser:
