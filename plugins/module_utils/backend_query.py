@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import check_ca_file
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 try:
@@ -34,6 +36,7 @@ _FINAL = frozenset({400, 401, 403, 405})
 _CONNECT, _READ = 5.0, 15.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 _ANSWER_LIMIT = 8 << 20
+_HEADER, _VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[ -~]*")
 
 
 def argument_spec() -> dict:
@@ -66,6 +69,11 @@ def check(expected: dict | None, live: bool) -> None:
         )
     if expected["secret_headers"] and url.scheme != "https":
         raise Failure("expect_events_at.secret_headers would go out without TLS", "use an https URL")
+    for option in ("headers", "secret_headers"):
+        if not all(_HEADER.fullmatch(str(name)) and _VALUE.fullmatch(str(value)) for name, value in expected[option].items()):
+            raise Failure(f"expect_events_at.{option} holds what no header may hold", "use printable ASCII characters; is there a line end?")
+    if expected["ca_cert"]:
+        check_ca_file(expected["ca_cert"])
     if expected["proxy"]:
         proxy = _split(expected["proxy"])
         if proxy is None or proxy.username is not None:
@@ -173,7 +181,7 @@ class Arrivals:
                 text = answer.read(_ANSWER_LIMIT, decode_content=True).decode("utf-8", "replace")
             finally:
                 answer.release_conn()
-        except (urllib3.exceptions.HTTPError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return None, _why(error), False
         if 200 <= answer.status < 300:
             return text, "", False
@@ -202,8 +210,24 @@ def _manager(expected):
     settings = {"timeout": urllib3.Timeout(connect=_CONNECT, read=_READ), "retries": False, "maxsize": 8}
     if expected["ca_cert"]:
         settings["ca_certs"] = expected["ca_cert"]
-    proxy = expected["proxy"] or ("" if proxy_bypass(url.hostname) else getproxies().get(url.scheme))
-    return urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+    proxy = expected["proxy"] or _proxy_of_environment(url)
+    if not proxy:
+        return urllib3.PoolManager(**settings)
+    login = urllib3.util.parse_url(proxy).auth
+    if login:
+        settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=unquote(login))
+    return urllib3.ProxyManager(proxy, **settings)
+
+
+def _proxy_of_environment(url):
+    found = "" if proxy_bypass(url.hostname) else getproxies().get(url.scheme, "")
+    if not found:
+        return ""
+    # The scheme may be left out, as curl has it.
+    found = found if "://" in found else f"http://{found}"
+    if _split(found) is None:
+        raise Failure(f"the environment's proxy for {url.scheme} is no URL", f"correct {url.scheme.upper()}_PROXY, or set expect_events_at.proxy")
+    return found
 
 
 def _why(error):

@@ -87,7 +87,9 @@ options:
         description: Body to send by POST, as JSON, with the same placeholders; without it the URL is asked by GET.
         type: str
       jmespath:
-        description: JMESPath expression for the part of a JSON answer that has to hold the word, with the same placeholders; without it the whole answer.
+        description:
+          - JMESPath expression for the part of a JSON answer that has to hold the word, with the same placeholders; without it
+            the whole answer. Needs the Python library jmespath.
         type: str
       headers:
         description: Headers of the request.

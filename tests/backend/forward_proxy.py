@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import select
 import socket
@@ -18,11 +19,12 @@ class ForwardProxy:
     """Serves while it is entered, at `url` (http) on the given address.
 
     names: host name -> address, for hosts that no name service knows; hosts that are not in it are refused with 403.
-    asked: the hosts and ports of all CONNECT requests.
+    login: user:password that it insists on; None for none. asked: the hosts and ports of all CONNECT requests.
     """
 
     def __init__(self, address: str, names: dict[str, str]):
         self.names = names
+        self.login: str | None = None
         self.asked: list[str] = []
         self._server = ThreadingHTTPServer((address, 0), _handler(self))
         self._server.daemon_threads = True
@@ -44,6 +46,9 @@ def _handler(proxy):
         protocol_version = "HTTP/1.1"
 
         def do_CONNECT(self):
+            if proxy.login and self.headers.get("Proxy-Authorization") != f"Basic {base64.b64encode(proxy.login.encode()).decode()}":
+                self.send_error(407)
+                return
             proxy.asked.append(self.path)
             host, _colon, port = self.path.rpartition(":")
             if host not in proxy.names:

@@ -157,17 +157,26 @@ def test_no_redirect_is_followed(backend, ask, monkeypatch):
     assert "it answers HTTP 307" in proof["reason"] and not backend.statuses["GET 200"]
 
 
-@pytest.mark.parametrize("by", ["option", "environment"])
+@pytest.mark.parametrize("by", ["option", "environment", "without a scheme", "with a login"])
 def test_a_proxy_is_taken(backend, ask, monkeypatch, by):
     backend.take(batch(event(NONCE)))
     with ForwardProxy("127.0.0.1", {"backend.example": "127.0.0.1"}) as proxy:
         given = {"proxy": proxy.url} if by == "option" else {}
-        if by == "environment":
-            monkeypatch.setenv("https_proxy", proxy.url)
+        address = proxy.url.removeprefix("http://")
+        monkeypatch.setenv("https_proxy", {"without a scheme": address, "with a login": f"http://user:p%40ss@{address}"}.get(by, proxy.url))
+        if by == "with a login":
+            proxy.login = "user:p@ss"
         proofs = ask({"n1": NONCE}, f"https://backend.example:{backend.port}/events?contains={{nonce}}", **given)
         assert proofs["n1"]["proven"] is True and set(proxy.asked) == {f"backend.example:{backend.port}"}
         refused = ask({"n1": NONCE}, f"https://other.example:{backend.port}/events", timeout=1, **given)
         assert "could not be asked" in refused["n1"]["reason"] and "403" in refused["n1"]["reason"]
+
+
+def test_a_proxy_of_the_environment_that_is_none_is_named(backend, ask, monkeypatch):
+    monkeypatch.setenv("https_proxy", f"http://user:{TOKEN}@p.example:port")
+    with pytest.raises(Failure, match="HTTPS_PROXY") as caught:
+        ask({"n1": NONCE}, "https://backend.example/events")
+    assert TOKEN not in caught.value.message
 
 
 def test_without_the_option_nothing_is_asked():
@@ -227,6 +236,10 @@ URL = "https://b.example/search?q={nonce}"
         ({"url": "http://b.example", "secret_headers": {"a": TOKEN}}, True, "would go out without TLS"),
         ({"proxy": f"http://user:{TOKEN}@p.example"}, True, "proxy is no URL of a proxy"),
         ({"proxy": "p.example:3128"}, True, "proxy is no URL of a proxy"),
+        ({"secret_headers": {"Authorization": f"Bearer {TOKEN}\n"}}, True, "secret_headers holds what no header may hold"),
+        ({"secret_headers": {"Authorization": f"{TOKEN}é"}}, True, "secret_headers holds what no header may hold"),
+        ({"headers": {"a b": "c"}}, True, "headers holds what no header may hold"),
+        ({"ca_cert": "/nonexistent/ca.crt"}, True, "ca_cert"),
         ({"timeout": 0}, True, "timeout 0 is out of bounds"),
         ({"jmespath": "hits["}, True, "jmespath does not parse"),
     ],
