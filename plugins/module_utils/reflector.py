@@ -10,6 +10,7 @@ import threading
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, text
 
 _WATCH_SECONDS = 240
 _PAUSE_AFTER_FAILURE = 1.0
@@ -75,7 +76,7 @@ class Reflector(threading.Thread):
 
     def _start_from(self, items):
         with self._lock:
-            self._objects = {item["metadata"]["uid"]: item for item in items}
+            self._objects = {_key(item): item for item in items}
         self.synced = True
         self._changed.set()
 
@@ -95,7 +96,12 @@ class Reflector(threading.Thread):
         obj = event["object"]
         with self._lock:
             if event["type"] == "DELETED":
-                self._objects.pop(obj["metadata"]["uid"], None)
+                self._objects.pop(_key(obj), None)
             else:
-                self._objects[obj["metadata"]["uid"]] = obj
+                self._objects[_key(obj)] = obj
         self._changed.set()
+
+
+def _key(obj):
+    """What tells an object from others: its uid, or where it has none its name."""
+    return text(at(obj, "metadata", "uid")) or (text(at(obj, "metadata", "namespace")), text(at(obj, "metadata", "name")))

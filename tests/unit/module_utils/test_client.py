@@ -49,7 +49,51 @@ def test_expired_pages_are_read_again_from_the_beginning():
 def test_pages_that_expire_for_ever_end_in_a_failure():
     with FakeApiServer(lambda *_: (410, GONE)) as server, pytest.raises(ApiFailure) as caught:
         connect(server).list("Node")
-    assert caught.value.status == 410 and len(server.seen) == 3
+    assert caught.value.status == 410
+    assert ["limit" in query for _method, _path, query in server.seen] == [True, True, False]
+
+
+def test_a_list_that_expires_twice_is_read_at_once():
+    def answer(_method, _path, query):
+        if not query.get("limit"):
+            return 200, page("a", "b", "c")
+        return (410, GONE) if query.get("continue") else (200, page("a", token="x"))
+
+    with FakeApiServer(answer) as server:
+        items, _version = connect(server).list("Node", labelSelector="a=b")
+    assert [item["metadata"]["name"] for item in items] == ["a", "b", "c"]
+    assert [query.get("continue") for _method, _path, query in server.seen] == [None, "x", None, "x", None]
+    assert all(query["labelSelector"] == "a=b" for _method, _path, query in server.seen)
+
+
+@pytest.mark.parametrize("items", [None, "text", [None, 5, [], "x"], {}])
+def test_what_is_no_object_is_no_item_of_a_list(items):
+    with FakeApiServer(lambda *_: (200, {"metadata": [], "items": items})) as server:
+        assert connect(server).list("Node") == ([], "")
+
+
+@pytest.mark.parametrize("line", [b"[]", b"{}", b'{"type": "ADDED"}', b'{"type": "ADDED", "object": 5}', b"5", b"\xff"])
+def test_a_watch_ends_where_its_stream_holds_no_events(line):
+    good = {"type": "ADDED", "object": node("a")}
+    with FakeApiServer(lambda *_: (200, json.dumps(good).encode() + b"\n" + line + b"\n" + json.dumps(good).encode() + b"\n")) as server:
+        assert list(connect(server).watch("Node", None, "1", 1)) == [good]
+
+
+def test_a_watch_leaves_out_objects_that_say_no_version():
+    lines = [{"type": "ADDED", "object": {"metadata": {}}}, {"type": "ADDED", "object": node("a")}, {"type": "ERROR", "object": GONE}]
+    with FakeApiServer(lambda *_: (200, b"".join(json.dumps(line).encode() + b"\n" for line in lines))) as server:
+        assert list(connect(server).watch("Node", None, "1", 1)) == lines[1:]
+
+
+def test_the_clock_is_the_server_s():
+    dates = iter([{}, {"Date": "Sun, 01 Mar 2026 12:00:00 GMT"}, {"Date": "yesterday"}])
+    with FakeApiServer(lambda *_: (200, page("a"), next(dates))) as server:
+        cluster = connect(server)
+        cluster.list("Node")
+        assert cluster.now() is None
+        for _again in range(2):
+            cluster.list("Node")
+            assert 0 <= cluster.now() - 1772366400 < 60
 
 
 def test_a_server_that_is_busy_is_asked_again():
