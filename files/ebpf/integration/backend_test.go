@@ -29,6 +29,7 @@ type backend struct {
 	streams map[string]map[uint64]string
 	batches int
 	fault   func(request int, w http.ResponseWriter) bool // true: it has answered
+	forget  func(request int) bool                        // true: the answer is lost
 	asked   int
 }
 
@@ -78,6 +79,15 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for i, text := range lines {
 		b.streams[head.Stream][head.First+uint64(i)] = text
+	}
+	if b.forget != nil && b.forget(b.asked) {
+		cut(w)
+	}
+}
+
+func cut(w http.ResponseWriter) {
+	if connection, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		connection.Close()
 	}
 }
 
@@ -142,8 +152,25 @@ func delivery(t *testing.T, lines []line) line {
 }
 
 func TestBackendHasWhatStandardOutputHas(t *testing.T) {
+	for name, every := range map[string]int{"all is well": 0, "every second answer is lost": 2, "every third connection is cut": 3} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackend(t)
+			b.forget = func(request int) bool { return every == 2 && request%2 == 0 }
+			b.fault = func(request int, w http.ResponseWriter) bool {
+				if every == 3 && request%3 == 0 {
+					cut(w)
+					return true
+				}
+				return false
+			}
+			compare(t, b)
+		})
+	}
+}
+
+// compare runs a collector and holds what the backend has against its standard output.
+func compare(t *testing.T, b *backend) {
 	const processes = 500
-	b := newBackend(t)
 	c := start(t, setup{config: b.settings(b.URL + "/events")})
 	nonce := nonce(t)
 	storm(t, 4, processes, func(n int) *exec.Cmd { return exec.Command("/bin/true", nonce, strconv.Itoa(n)) })
@@ -197,10 +224,7 @@ func TestBackendFailsForAWhile(t *testing.T) {
 		status := []int{503, 429, 500, 502, 401}[min(request-1, 4)]
 		answers = append(answers, status)
 		if status == 500 {
-			connection, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				connection.Close()
-			}
+			cut(w)
 			return true
 		}
 		w.WriteHeader(status)
