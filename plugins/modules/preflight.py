@@ -89,7 +89,7 @@ options:
     default: 100
   egress_urls:
     description:
-      - URLs that pods of the agent have to reach, beside O(orc_url) with O(profile=spyderbat). Any HTTP answer is good.
+      - URLs that pods of the agent have to reach, beside O(orc_url). Any HTTP answer is good.
     type: list
     elements: str
     default: []
@@ -109,7 +109,7 @@ options:
     default: 60
   registry:
     description:
-      - How this machine reaches the registry of O(image); the login is that of O(registry_login), where it is for that
+      - How this machine reaches the image's registry. The login is that of O(registry_login), where it is for that
         registry.
     type: dict
     suboptions:
