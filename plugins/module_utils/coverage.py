@@ -131,9 +131,8 @@ def strangers(agents: list[dict], pods: list[dict]) -> list[str]:
         if has_ended(pod) or not ours.isdisjoint(_owners(pod)):
             continue
         owners = [f"{text(owner.get('kind'))} {text(owner.get('name'))}" for owner in records(at(pod, "metadata", "ownerReferences"))]
-        name = f"{text(at(pod, 'metadata', 'namespace'))}/{text(at(pod, 'metadata', 'name'))}"
         where = target_node(pod) or "no node"
-        lines.append(f"pod {name} on {where} bears the agent's labels and belongs to {owners[0] if owners else 'nobody'}; it does not count")
+        lines.append(f"pod {full_name(pod)} on {where} bears the agent's labels and belongs to {owners[0] if owners else 'nobody'}; it does not count")
     return sorted(lines)
 
 
@@ -162,16 +161,16 @@ def agent_container(daemon_set: dict) -> str:
     return text(mapping(next(iter(records(at(daemon_set, "spec", "template", "spec", "containers"))), {})).get("name"))
 
 
-def daemon_set_name(daemon_set: dict) -> str:
+def full_name(obj: dict) -> str:
     """namespace/name."""
-    return f"{text(at(daemon_set, 'metadata', 'namespace'))}/{text(at(daemon_set, 'metadata', 'name'))}"
+    return f"{text(at(obj, 'metadata', 'namespace'))}/{text(at(obj, 'metadata', 'name'))}"
 
 
 class _Agent:
     """One DaemonSet with what every node asks of it."""
 
     def __init__(self, daemon_set, revision, pods, events, now):
-        self.title = daemon_set_name(daemon_set)
+        self.title = full_name(daemon_set)
         self.revision = revision
         self.decide = decider(daemon_set)
         self.container = agent_container(daemon_set)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils import cluster_monitor, monitor_bundled
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -32,6 +33,9 @@ def objects(options: dict) -> list[dict]:
         {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create", "get"]},
         {"apiGroups": ["apps"], "resources": ["daemonsets", "controllerrevisions", "deployments"], "verbs": ["get", "list", "watch"]},
     ]
+    if cluster_monitor.enabled(options) and options["profile"] == "bundled":
+        lease = options["monitor"].get("name") or monitor_bundled.default_name(options)
+        reads.append({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [lease], "verbs": ["get"]})
     if options["profile"] != "bundled":
         reads = [rule for rule in reads if rule["resources"] != ["pods/exec"]]
     nodes = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]

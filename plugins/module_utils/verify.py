@@ -16,7 +16,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_
 from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
-from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import SELECTOR, monitor_causes, monitors
+from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import SELECTOR, elects, monitor_causes, monitors, with_leader
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, losses, prove_all
@@ -68,13 +68,14 @@ def _report(cluster, options):
     """(the report but for what the policy says of it, lines of what is wrong beside the nodes)."""
     daemon_sets, absent = _daemon_sets(cluster, options)
     seen = _read(cluster, options["namespace"], daemon_sets)
+    watchers, unseen = _monitors(cluster, _known(seen, "Deployment"))
     head = {
         "installed": bool(daemon_sets),
         "at": stamp(cluster.now()),
         "cluster": {"server": cluster.server, "version": ""},
-        "daemon_sets": [coverage.daemon_set_name(daemon_set) for daemon_set in daemon_sets],
-        "monitors": monitors(_known(seen, "Deployment")),
-        "warnings": _not_read(seen, ("Event", "Deployment", "ControllerRevision")),
+        "daemon_sets": [coverage.full_name(daemon_set) for daemon_set in daemon_sets],
+        "monitors": watchers,
+        "warnings": _not_read(seen, ("Event", "Deployment", "ControllerRevision")) + unseen,
     }
     if not daemon_sets:
         counts = {"nodes": len(_known(seen, "Node")), "real": 0, "eligible": 0, "ready": 0, "states": {}}
@@ -94,6 +95,22 @@ def _report(cluster, options):
     result = {**head, "nodes": rows, "table": report.table(rows), "headline": report.headline(counts), "summary": counts}
     faults = absent + _not_read(seen, ("Node", "Pod")) + monitor_causes(head["monitors"]) + _ending(daemon_sets)
     return {**result, "groups": acceptance.groups(rows, result)}, faults
+
+
+def _monitors(cluster, deployments):
+    """(monitor_status.monitors with their leaders, a line for each whose Lease may not be read)."""
+    electing = {coverage.full_name(deployment): deployment["metadata"] for deployment in deployments if elects(deployment)}
+    rows, unseen = [], []
+    for row in monitors(deployments):
+        try:
+            about = electing.get(row["name"])
+            rows.append(with_leader(row, cluster.get("Lease", about["name"], about["namespace"]), cluster.now()) if about else row)
+        except ApiFailure as failure:
+            if failure.status != 403:
+                raise
+            rows.append(row)
+            unseen.append(f"{failure.what}; {failure.next_step}")
+    return rows, unseen
 
 
 def _agents(daemon_sets, seen):
@@ -133,7 +150,7 @@ def _sorted(daemon_sets):
 def _ending(daemon_sets):
     """A line for each DaemonSet that is being deleted: what runs now will not stay."""
     ending = [daemon_set for daemon_set in daemon_sets if daemon_set["metadata"].get("deletionTimestamp")]
-    return [f"DaemonSet {coverage.daemon_set_name(daemon_set)} is being deleted; install it again when it is gone" for daemon_set in ending]
+    return [f"DaemonSet {coverage.full_name(daemon_set)} is being deleted; install it again when it is gone" for daemon_set in ending]
 
 
 def _read(cluster, namespace, daemon_sets):
@@ -201,13 +218,13 @@ def _rows(cluster, agents, seen):
 def _check_provable(daemon_sets):
     for daemon_set in daemon_sets:
         if coverage.agent_container(daemon_set) != CONTAINER:
-            name = coverage.daemon_set_name(daemon_set)
+            name = coverage.full_name(daemon_set)
             raise Failure(f"the agent of DaemonSet {name} is not our collector and cannot prove that it sees", "set live: false")
 
 
 def _read_logs(cluster, namespace, agents, rows):
     """Adds the last log lines of a few pods that crash to what is said of them."""
-    containers = {coverage.daemon_set_name(agent["daemon_set"]): coverage.agent_container(agent["daemon_set"]) for agent in agents}
+    containers = {coverage.full_name(agent["daemon_set"]): coverage.agent_container(agent["daemon_set"]) for agent in agents}
     crashed = [row for row in rows if row["reason"] in ("CrashLoopBackOff", "OOMKilled", "Crashed", "KernelTooOld")][:_LOGS]
     for row in crashed:
         container = row.get("container") or containers[row["daemon_set"]]

@@ -340,11 +340,11 @@ groups:
   sample:
     - {state: blocked, reason: ImageNotFound, nodes: [worker1, worker2], detail: not found, fix: push the image first, passing: false}
 monitors:
-  description: The cluster monitors of O(namespace); one that is not ready, and a second one, make RV(ok) false.
+  description: The cluster monitors of O(namespace); one that is not ready or that nobody leads, and a second one, make RV(ok) false.
   type: list
   elements: dict
   returned: always
-  sample: [{name: spyderbat/clustermonitor-deployment, replicas: 1, ready: 1, ok: true, detail: ""}]
+  sample: [{name: spyderbat/clustermonitor-deployment, replicas: 1, ready: 1, leader: "", ok: true, detail: ""}]
 warnings:
   description:
     - What makes no node's verdict worse, and should be known, shown as warnings; events that could not be read, pods of others with the agent's

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import monitor_causes, monitors
+from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import elects, monitor_causes, monitors, with_leader
 
 REFUSED = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
 
@@ -46,6 +46,35 @@ def test_a_monitor(found, ok, detail):
 def test_other_deployments_are_none():
     assert monitors([deployment(component="web"), {"metadata": {}}]) == []
     assert monitor_causes([]) == []
+
+
+NOW = 1772366400.0
+
+
+@pytest.mark.parametrize(
+    ("spec", "now", "leader"),
+    [
+        ({"holderIdentity": "monitor-a", "renewTime": "2026-03-01T11:59:58.000000Z"}, NOW, "monitor-a"),
+        ({"holderIdentity": "monitor-a", "renewTime": "2026-03-01T12:00:30.000000Z"}, NOW, "monitor-a"),
+        ({"holderIdentity": "monitor-a", "renewTime": "2026-03-01T11:50:00.000000Z"}, NOW, ""),
+        ({"holderIdentity": "monitor-a", "renewTime": "2026-03-01T11:50:00.000000Z"}, None, "monitor-a"),
+        ({"holderIdentity": "", "renewTime": "2026-03-01T12:00:00.000000Z"}, NOW, ""),
+        ({"holderIdentity": "monitor-a"}, NOW, ""),
+        ({}, NOW, ""),
+        (None, NOW, ""),
+    ],
+)
+def test_our_own_monitor_needs_a_leader(spec, now, leader):
+    row = with_leader(monitors([deployment(replicas=2, ready=2)])[0], {"spec": spec}, now)
+    assert (row["leader"], row["ok"]) == (leader, bool(leader))
+    assert leader or "none of its replicas leads" in row["detail"]
+    assert not with_leader(row, None, now)["ok"]
+
+
+def test_who_elects():
+    ours = deployment()
+    ours["spec"]["template"]["spec"] = {"containers": [{"command": ["/monitor"]}]}
+    assert elects(ours) and not elects(deployment()) and not elects({})
 
 
 def test_two_monitors_are_one_too_many():

@@ -218,4 +218,19 @@ def test_a_cluster_monitor_that_does_not_run_is_not_well(ask):
     assert not result["ok"] and result["causes"][0].startswith("cluster monitor nanoagent/monitor: 0 of 1 replicas are ready")
     monitor["status"]["readyReplicas"] = 1
     result, _asked = ask(well(deployments=[monitor]))
-    assert result["ok"] and result["monitors"] == [{"name": "nanoagent/monitor", "replicas": 1, "ready": 1, "ok": True, "detail": ""}]
+    assert result["ok"] and result["monitors"] == [{"name": "nanoagent/monitor", "replicas": 1, "ready": 1, "leader": "", "ok": True, "detail": ""}]
+
+
+@pytest.mark.parametrize(("lease", "leader"), [({"spec": {"holderIdentity": "m-1", "renewTime": "2026-03-01T11:59:59.000000Z"}}, "m-1"), (None, "")])
+def test_our_own_cluster_monitor_needs_a_leader(ask, lease, leader):
+    template = {"metadata": {"labels": {"app.kubernetes.io/component": "cluster-monitor"}}, "spec": {"containers": [{"command": ["/monitor"]}]}}
+    monitor = {"metadata": {"name": "m", "namespace": NAMESPACE}, "spec": {"template": template}, "status": {"readyReplicas": 1, "updatedReplicas": 1}}
+    server = well(deployments=[monitor])
+
+    def answer(method, path, query):
+        if path.endswith("/leases/m"):
+            return (200, lease, DATE) if lease else (404, {}, DATE)
+        return server(method, path, query)
+
+    result, asked = ask(answer)
+    assert result["ok"] is bool(leader) and result["monitors"][0]["leader"] == leader and asked.count("m") == 1
