@@ -21,6 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
@@ -197,7 +198,10 @@ def check_ca_file(path: str) -> None:
 
 @dataclass(frozen=True)
 class Call:
-    """One request: `what` names its object in messages, `open_body` gives the body anew for every attempt."""
+    """One request: `what` names its object in messages, `open_body` gives the body anew for every attempt.
+
+    also_from: a second repository that it reads from, which a token has to allow.
+    """
 
     method: str
     url: str
@@ -205,21 +209,24 @@ class Call:
     what: str
     headers: dict = field(default_factory=dict)
     open_body: Callable | None = None
+    also_from: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response that has been read."""
+    """A response whose body has been read, or waits in `response`."""
 
     status: int
     headers: dict
     body: bytes
+    response: requests.Response | None = None
 
 
 class Registry:
     """One registry host.
 
     :param access: what tokens are asked for: `pull`, or `pull,push` for a destination
+    :param client_cert: paths of our certificate and its key (PEM), for a registry that asks for one
     :param timeout: seconds to connect, and seconds without a byte
     :param attempts: how often a request is tried in all when the registry is busy, failing or cuts the connection
     :param chunk_bytes: upload larger blobs in chunks of this size; 0 sends each blob in one request
@@ -234,6 +241,7 @@ class Registry:
         *,
         access: str = "pull",
         ca_cert: str | None = None,
+        client_cert: tuple[str, str] | None = None,
         validate_certs: bool = True,
         plain_http: bool = False,
         timeout: tuple[float, float] = (10.0, 60.0),
@@ -261,7 +269,9 @@ class Registry:
         self._tokens = {}
         self._auth_lock = threading.RLock()
         self._count_lock = threading.Lock()
+        self._has_answered = False
         self._session = requests.Session()
+        self._session.cert = client_cert
         self._session.headers["User-Agent"] = f"nanoagent.k8s/{VERSION}"
         adapter = requests.adapters.HTTPAdapter(pool_connections=2, pool_maxsize=connections)
         self._session.mount("https://", adapter)
@@ -335,8 +345,8 @@ class Registry:
         """
         self._retry(lambda: self._upload(repository, source))
 
-    def put_manifest(self, repository: str, reference: str, manifest: dict) -> None:
-        """Store a manifest blob under a tag or its digest.
+    def put_manifest(self, repository: str, reference: str, manifest: dict) -> dict:
+        """Store a manifest blob under a tag or its digest; the answer's headers.
 
         :raises RegistryFailure: also when the registry has stored other bytes
         """
@@ -348,9 +358,11 @@ class Registry:
             {"Content-Type": manifest["mediaType"]},
             lambda: manifest["data"],
         )
-        stored = self._run(call, allowed=(200, 201, 202)).headers.get("Docker-Content-Digest", manifest["digest"])
+        headers = self._run(call, allowed=(200, 201, 202)).headers
+        stored = headers.get("Docker-Content-Digest", manifest["digest"])
         if stored != manifest["digest"]:
             raise self._failure(call, f"the registry stored it as {stored} instead of {manifest['digest']}", "is a proxy in between?")
+        return headers
 
     # -- uploads
 
@@ -421,29 +433,43 @@ class Registry:
         return self._retry(lambda: self._attempt(call, allowed))
 
     def _retry(self, attempt: Callable):
-        """Do something until it succeeds or the attempts are used up, with growing pauses or those asked for."""
-        tried = 0
+        """Do something until it succeeds or there is no more patience, with growing pauses or those asked for."""
+        tried, began = 0, time.monotonic()
         while True:
             try:
                 return attempt()
             except Transient as transient:
                 tried += 1
-                if tried == self._attempts:
-                    failure = transient.failure
-                    what = f"{failure.what} (tried {tried} times)"
-                    raise RegistryFailure(what, failure.next_step, failure.status, failure.code) from None
-                self._sleep(transient.pause if transient.pause is not None else min(0.25 * 2**tried, LONGEST_PAUSE))
+                self._rest(transient, tried, time.monotonic() - began)
 
-    def _attempt(self, call: Call, allowed: tuple) -> Answer:
-        """Send a request once, logging in when the registry asks for it.
+    def _rest(self, transient: Transient, tried: int, waited: float) -> None:
+        """Sleep before the next try; the failure where there should be none.
+
+        tried: how often in all. waited: seconds since the first try began.
+        """
+        seconds = self._pause(transient, tried, waited)
+        if seconds is None:
+            failure = transient.failure
+            raise RegistryFailure(f"{failure.what} (tried {tried} times)", failure.next_step, failure.status, failure.code) from None
+        self._sleep(seconds)
+
+    def _pause(self, transient: Transient, tried: int, _waited: float) -> float | None:
+        """Seconds until the next try, None where there should be none."""
+        if tried == self._attempts:
+            return None
+        return transient.pause if transient.pause is not None else min(0.25 * 2**tried, LONGEST_PAUSE)
+
+    def _attempt(self, call: Call, allowed: tuple, send: Callable | None = None) -> Answer:
+        """Send a request once, logging in when the registry asks for it. send: another way than _send.
 
         :raises Transient: it may pass
         :raises RegistryFailure: it will not
         """
+        send = send or self._send
         authorization = self._authorization(call)
-        answer = self._send(call, authorization)
+        answer = send(call, authorization)
         if answer.status == 401 and self._is_ours(call.url) and self._learn_challenge(call, answer, authorization):
-            answer = self._send(call, self._authorization(call))
+            answer = send(call, self._authorization(call))
         if answer.status in allowed:
             return answer
         raise self._refused(call, answer)
@@ -464,32 +490,47 @@ class Registry:
         return RegistryFailure(text, step, status, code)
 
     def _send(self, call: Call, authorization: str | None) -> Answer:
+        with self._transport(call):
+            response = self._response(call, authorization)
+            return self._read(call, response)
+
+    def _response(self, call: Call, authorization: str | None) -> requests.Response:
+        """The answer to a request with its body still to be read."""
         with self._count_lock:
             self.counts["token" if call.what == "token" else call.method] += 1
         headers = {**call.headers, **({"Authorization": authorization} if authorization else {})}
-        try:
-            with self._session.request(
-                call.method,
-                call.url,
-                headers=headers,
-                data=call.open_body() if call.open_body else None,
-                # Without it requests looks for a password in ~/.netrc and sends it to whatever host this is.
-                auth=_leave_as_is,
-                timeout=self._timeout,
-                verify=self._verify,
-                allow_redirects=call.method in ("GET", "HEAD"),
-                stream=True,
-            ) as response:
-                body = response.raw.read(ANSWER_LIMIT + 1, decode_content=True) if call.method != "HEAD" else b""
-                answer = Answer(response.status_code, response.headers, body)
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._transport_failure(call, error) from None
+        response = self._session.request(
+            call.method,
+            call.url,
+            headers=headers,
+            data=call.open_body() if call.open_body else None,
+            # Without it requests looks for a password in ~/.netrc and sends it to whatever host this is.
+            auth=_leave_as_is,
+            timeout=self._timeout,
+            verify=self._verify,
+            allow_redirects=call.method in ("GET", "HEAD"),
+            stream=True,
+        )
+        self._has_answered = True
+        return response
+
+    def _read(self, call: Call, response: requests.Response) -> Answer:
+        with response:
+            body = response.raw.read(ANSWER_LIMIT + 1, decode_content=True) if call.method != "HEAD" else b""
         if len(body) > ANSWER_LIMIT:
             raise self._failure(call, f"the answer is larger than {ANSWER_LIMIT} bytes", "is this address a registry?")
-        return answer
+        return Answer(response.status_code, response.headers, body)
+
+    @contextmanager
+    def _transport(self, call: Call) -> Iterator[None]:
+        """Turns what breaks below HTTP into failures."""
+        try:
+            yield
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._transport_failure(call, error) from None
 
     def _transport_failure(self, call: Call, error: Exception) -> Exception:
-        """What broke below HTTP; only a connection that was cut is worth another attempt."""
+        """What broke below HTTP; worth another attempt are a connection that was cut, and a server that has answered before."""
         causes = list(_causes(error))
 
         def has(*kinds) -> bool:
@@ -507,11 +548,13 @@ class Registry:
                 return self._failure(call, f"its certificate is not trusted{said}", "set ca_cert to the authority that signed it")
             return self._failure(call, "no TLS connection", "check the host, its certificate and ca_cert")
         if has(ConnectionRefusedError):
-            return self._failure(call, "connection refused", "check host and port, and that the registry runs")
+            refused = self._failure(call, "connection refused", "check host and port, and that the registry runs")
+            return Transient(refused) if self._has_answered else refused
         if has(socket.gaierror):
             return self._failure(call, "the host name does not resolve", "correct the host, or DNS on the machine that runs this")
         if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
-            return self._failure(call, "no answer in time", "check the network and the firewall between here and the registry")
+            late = self._failure(call, "no answer in time", "check the network and the firewall between here and the registry")
+            return Transient(late) if self._has_answered else late
         if has(urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError, ConnectionError):
             return Transient(self._failure(call, "the connection was cut", "check the registry and what is in front of it, then run it again"))
         return self._failure(call, f"no connection ({type(error).__name__})", "check host, port and network")
@@ -527,27 +570,32 @@ class Registry:
         return parts.hostname, parts.port or (80 if self._scheme == "http" else 443)
 
     def _authorization(self, call: Call) -> str | None:
-        if self._challenge is None or not self._is_ours(call.url):
+        token = self._credentials.registry_token if self._credentials else ""
+        if (self._challenge is None and not token) or not self._is_ours(call.url):
             return None
+        if token:
+            return f"Bearer {token}"
         if self._challenge.scheme == "basic":
             return self._credentials.basic()
+        key = call.repository, call.also_from
         with self._auth_lock:
-            if call.repository not in self._tokens:
-                self._tokens[call.repository] = self._fetch_token(call)
-            return f"Bearer {self._tokens[call.repository]}"
+            if key not in self._tokens:
+                self._tokens[key] = self._fetch_token(call)
+            return f"Bearer {self._tokens[key]}"
 
     def _learn_challenge(self, call: Call, answer: Answer, used: str | None) -> bool:
         """Take up what a 401 asks for; False when there is nothing new to try."""
         challenge = parse_challenge(answer.headers.get("WWW-Authenticate", ""))
         with self._auth_lock:
-            if challenge is None:
+            if challenge is None or (self._credentials and self._credentials.registry_token):
                 return False
             if challenge.scheme == "basic" and (used or not self._credentials or not self._credentials.username):
                 return False
             self._challenge = challenge
             # A token that was refused has run out. Another thread may have fetched a new one meanwhile: keep that.
-            if used == f"Bearer {self._tokens.get(call.repository)}":
-                del self._tokens[call.repository]
+            key = call.repository, call.also_from
+            if used == f"Bearer {self._tokens.get(key)}":
+                del self._tokens[key]
             return True
 
     def _fetch_token(self, call: Call) -> str:
@@ -559,14 +607,16 @@ class Registry:
             raise self._failure(asked, "the registry names no usable token service", "is this address a registry?")
         if realm.scheme == "http" and credentials and not self._plain_http:
             raise self._failure(asked, f"the token service {realm.netloc} would get the password in the clear", "have the registry name an https address")
-        fields = {"service": challenge.service, "scope": f"repository:{call.repository}:{self._access}"}
+        scopes = [f"repository:{call.repository}:{self._access}", *([f"repository:{call.also_from}:pull"] if call.also_from else [])]
+        fields = {"service": challenge.service}
         headers = {}
         if credentials and credentials.identity_token:
-            fields.update(grant_type="refresh_token", client_id="nanoagent.k8s", refresh_token=credentials.identity_token)
+            # This flow takes several scopes in one field.
+            fields.update(scope=" ".join(scopes), grant_type="refresh_token", client_id="nanoagent.k8s", refresh_token=credentials.identity_token)
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             asked = Call("POST", challenge.realm, call.repository, "token", headers, lambda: urlencode(fields).encode())
         else:
-            query = urlencode([*parse_qsl(realm.query), *fields.items()])
+            query = urlencode([*parse_qsl(realm.query), *fields.items(), *(("scope", scope) for scope in scopes)])
             asked = Call("GET", urlunsplit(realm._replace(query=query)), call.repository, "token")
         basic = credentials.basic() if credentials and credentials.username else None
         answer = self._send(asked, basic)

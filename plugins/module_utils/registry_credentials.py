@@ -21,11 +21,15 @@ DOCKER_HUB_AUTH_KEY = "https://index.docker.io/v1/"
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a registry or its token service is told; an identity token takes the place of user and password."""
+    """What a registry or its token service is told; a token takes the place of user and password.
+
+    identity_token: for the token service. registry_token: for the registry itself, as it is.
+    """
 
     username: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
+    registry_token: str = field(default="", repr=False)
 
     def basic(self) -> str:
         """The value of a basic Authorization header."""
@@ -33,7 +37,8 @@ class Credentials:
 
     def secrets(self) -> list:
         """Every form in which the secret could turn up in a text."""
-        return [text for text in (self.password, self.identity_token, self.basic().partition(" ")[2] if self.password else "") if text]
+        basic = self.basic().partition(" ")[2] if self.password else ""
+        return [text for text in (self.password, self.identity_token, self.registry_token, basic) if text]
 
 
 def _auth_keys(host: str) -> list:
@@ -44,6 +49,8 @@ def _auth_keys(host: str) -> list:
 def _auth_entry_credentials(entry: dict, path: str, host: str) -> Credentials:
     if entry.get("identitytoken"):
         return Credentials(identity_token=entry["identitytoken"])
+    if entry.get("registrytoken"):
+        return Credentials(registry_token=entry["registrytoken"])
     if entry.get("auth"):
         try:
             username, colon, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
@@ -98,12 +105,37 @@ def docker_config_credentials(path: str, host: str) -> Credentials | None:
     for key in keys:
         if key in helpers:
             return _helper_credentials(helpers[key], key, host)
-    for key in keys:
-        if isinstance(entries.get(key), dict) and entries[key]:
-            return _auth_entry_credentials(entries[key], path, host)
+    found = auth_entry(entries, host)
+    if found:
+        return _auth_entry_credentials(found, path, host)
     if config.get("credsStore"):
         return _helper_credentials(config["credsStore"], keys[0], host)
     return None
+
+
+def auth_entry(entries: dict, host: str) -> dict | None:
+    """The entry of `auths` that is about a host, None where there is none."""
+    return next((entries[key] for key in _auth_keys(host) if isinstance(entries.get(key), dict) and entries[key]), None)
+
+
+def pull_secret_credentials(secret: dict, host: str) -> Credentials | None:
+    """What a Kubernetes pull secret says for a host, None where it says nothing.
+
+    secret: the Secret as the API gives it, or the content of its key `.dockerconfigjson`.
+    :raises Failure: it is neither
+    """
+    data, text = secret.get("data") or {}, None
+    try:
+        if ".dockerconfigjson" in data:
+            text = base64.b64decode(data[".dockerconfigjson"], validate=True)
+        elif ".dockerconfigjson" in (secret.get("stringData") or {}):
+            text = secret["stringData"][".dockerconfigjson"]
+        entries = (json.loads(text) if text is not None else secret)["auths"]
+        found = auth_entry(dict(entries), host)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        step = "give a Secret of type kubernetes.io/dockerconfigjson, or the content of its key .dockerconfigjson"
+        raise Failure("pull_secret is no Secret with registry logins", step) from None
+    return _auth_entry_credentials(found, "pull_secret", host) if found else None
 
 
 @dataclass(frozen=True)
