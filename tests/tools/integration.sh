@@ -4,12 +4,13 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH=$PWD/.venv/bin:$PATH
 
-# clang 14 rebuilds the checked-in eBPF objects; skopeo judges images from outside.
+# clang 14 rebuilds the checked-in eBPF objects; skopeo judges images from outside; chromium shows the report's page.
 missing=()
 command -v clang >/dev/null || missing+=(clang)
 command -v llvm-strip >/dev/null || missing+=(llvm)
 [ -e /usr/include/bpf/bpf_helpers.h ] || missing+=(libbpf-dev)
 command -v skopeo >/dev/null || missing+=(skopeo)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-dejavu-core)
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing ${missing[*]} ..."
     apt-get update -qq
@@ -20,6 +21,8 @@ echo "The collector's own tests"
 make --no-print-directory -C files/ebpf vet test GO="$(python tests/tools/find_go.py)"
 echo "The cluster monitor"
 make --no-print-directory -C files/monitor vet test GO="$(python tests/tools/find_go.py)"
+echo "The report's page in a browser"
+pytest -q tests/browser
 echo "The modules and roles on the cluster"
 own_clusters=
 if [ -z "${KUBECONFIG:-}" ] || [ -z "${REGISTRY:-}" ]; then

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils import acceptance
 from ansible_collections.nanoagent.k8s.plugins.module_utils.acceptance import policy
@@ -144,6 +147,19 @@ def test_a_rule_of_the_house_holds_beside_the_others(expression, failure):
     assert verdict["ok"] is not bool(failure)
     assert all(line.startswith(failure) for line in verdict["failures"]) and len(verdict["failures"]) == bool(failure)
     assert judge(wanted(accept=expression), of(READY, READY, IMAGE))["ok"] is False
+
+
+def documented():
+    """The rules that docs/reports.md shows."""
+    text = (Path(__file__).resolve().parents[3] / "docs/reports.md").read_text()
+    return [rule.removeprefix("accept: ").strip() for rule in re.findall(r"``(.*?`) ?``|`(length[^`]*)`", text) for rule in rule if rule]
+
+
+def test_the_documented_rules_can_be_told_of_a_report():
+    assert len(documented()) >= 5
+    made = of(READY, READY, live=True)
+    verdicts = {rule: judge(wanted(accept=rule), made)["failures"] for rule in documented()}
+    assert all(lines in ([], [f"accept {rule!r} does not hold"]) for rule, lines in verdicts.items()), verdicts
 
 
 @pytest.mark.parametrize("expression", ["summary.ready >", "nodes[?", "length(nodes", "a b"])
