@@ -11,7 +11,7 @@ from contextlib import closing
 from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, applyset, live
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
-from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
+from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decider
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.helm_release import hand_over, survey, with_live_selector
@@ -91,7 +91,8 @@ def look(cluster: Cluster, options: dict) -> dict:
     platforms = choose(options["platform"], detect(seen["nodes"]))
     options, notes = adjust(_settle_namespace(options, seen["namespace"]), platforms)
     desired = desired_objects(options, facts_of(options, seen, seen["nodes"], platforms))
-    eligible = [node for node in seen["nodes"] if decide(desired[-1], node)["run"]]
+    decide = decider(desired[-1])
+    eligible = [node for node in seen["nodes"] if decide(node)["run"]]
     if options.get("limit_percent") is not None and eligible:
         desired = desired_objects(options, facts_of(options, seen, eligible, platforms))
     return {"options": options, "seen": seen, "platforms": platforms, "notes": notes, "desired": desired, "eligible": eligible}
@@ -143,5 +144,5 @@ def _insist_on_nodes(looked):
         raise Failure("the cluster has no nodes", "join a node first")
     if looked["eligible"]:
         return
-    why = sorted({blocker["detail"] for node in nodes for blocker in decide(daemon_set, node)["blockers"]}) or ["no reason is known"]
+    why = sorted({blocker["detail"] for decision in map(decider(daemon_set), nodes) for blocker in decision["blockers"]}) or ["no reason is known"]
     raise Failure(f"none of the {len(nodes)} nodes is eligible: {'; '.join(why[:4])}", "change node_selector, tolerations, architectures or control_plane")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
+from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decider
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count, finding
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 
@@ -13,13 +13,13 @@ _FIX = "change node_selector, tolerations, architectures, control_plane or affin
 
 
 def expected_nodes(daemon_set: dict, nodes: list[dict]) -> list[dict]:
-    """One row a node, sorted by name: node_facts' keys, os_image, eligible and blockers (texts)."""
-    rows = []
+    """One row a node, sorted by name: node_facts' keys, os_image, eligible and blockers ({"kind", "detail"})."""
+    decide, rows = decider(daemon_set), []
     for node in nodes:
-        decision = decide(daemon_set, node)
+        decision = decide(node)
         info = (node.get("status") or {}).get("nodeInfo") or {}
         row = {**node_facts(node), "os_image": info.get("osImage") or "", "eligible": decision["run"] is True}
-        rows.append({**row, "blockers": [blocker["detail"] for blocker in decision["blockers"]]})
+        rows.append({**row, "blockers": [{key: blocker[key] for key in ("kind", "detail")} for blocker in decision["blockers"]]})
     return sorted(rows, key=lambda row: row["node"])
 
 
@@ -33,10 +33,10 @@ def eligibility_findings(rows: list[dict]) -> list[dict]:
     for row in out:
         # What is no Linux machine needs no agent: it is told, and no reason to worry.
         if not row["not_real"] and row["os"] in ("", "linux"):
-            groups.setdefault("; ".join(row["blockers"]), []).append(row["node"])
+            groups.setdefault("; ".join(blocker["detail"] for blocker in row["blockers"]), []).append(row["node"])
     found = []
     if not eligible:
-        why = sorted({blocker for row in out for blocker in row["blockers"]}) or ["no reason is known"]
+        why = sorted({blocker["detail"] for row in out for blocker in row["blockers"]}) or ["no reason is known"]
         found.append(finding("eligibility", "error", f"none of the {count(len(rows), 'node')} is eligible: {'; '.join(why[:4])}", _FIX))
     else:
         found += [

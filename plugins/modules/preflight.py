@@ -227,9 +227,9 @@ nodes:
       description: Whether it would get an agent.
       type: bool
     blockers:
-      description: Why not.
+      description: Why not, each with C(kind) (nodeName, selector, affinity or taint) and C(detail).
       type: list
-      elements: str
+      elements: dict
     room:
       description: Whether the pod fits, whom it would displace, or what it would lack; empty where it was not asked.
       type: str
