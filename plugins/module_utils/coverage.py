@@ -23,7 +23,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import (
     target_node,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.refusals import creation_cause
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import ago, at, mapping, number, records, seconds, text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import ago, at, mapping, number, one_line, records, seconds, text
 
 STATES = ("ready", "rolling", "blocked", "not eligible", "node down", "joining", "not a real node", "unknown")
 # Nodes in these states are as they should be; the others are grouped by cause.
@@ -132,7 +132,9 @@ def strangers(agents: list[dict], pods: list[dict]) -> list[str]:
             continue
         owners = [f"{text(owner.get('kind'))} {text(owner.get('name'))}" for owner in records(at(pod, "metadata", "ownerReferences"))]
         where = target_node(pod) or "no node"
-        lines.append(f"pod {full_name(pod)} on {where} bears the agent's labels and belongs to {owners[0] if owners else 'nobody'}; it does not count")
+        lines.append(
+            one_line(f"pod {full_name(pod)} on {where} bears the agent's labels and belongs to {owners[0] if owners else 'nobody'}; it does not count")
+        )
     return sorted(lines)
 
 
@@ -244,8 +246,8 @@ def _verdict(parts, node, by_pod, now):
     row["eligible"] = bool(decision["run"] is not False and not unreal)
     row["blockers"] = [] if decision["run"] else _blockers(parts, decisions, node, now)
     row["daemon_set"] = part.title if row["eligible"] or pod else ""
-    row["pod"] = text(at(pod, "metadata", "name"))
-    row["pods"] = sorted(text(at(each, "metadata", "name")) for other in parts for each in other.by_node.get(row["node"], []))
+    row["pod"] = one_line(text(at(pod, "metadata", "name")))
+    row["pods"] = sorted(one_line(text(at(each, "metadata", "name"))) for other in parts for each in other.by_node.get(row["node"], []))
     status = container_status(pod, part.container) if pod else {}
     row["container_id"] = text(status.get("containerID")).rpartition("//")[2]
     row["revision"] = text(at(pod, "metadata", "labels", "controller-revision-hash"))
@@ -290,7 +292,7 @@ def _blockers(parts, decisions, node, now):
     found = []
     for part, decision in zip(parts, decisions):
         for blocker in decision["blockers"]:
-            detail = f"{part.title}: {blocker['detail']}" if len(parts) > 1 else blocker["detail"]
+            detail = one_line(f"{part.title}: {blocker['detail']}" if len(parts) > 1 else blocker["detail"])
             taint = _taint(node, blocker)
             since = node_facts.taint_since(taint)
             kind = node_facts.taint_class(text(taint.get("key")))
@@ -417,7 +419,7 @@ def _taint(node, blocker):
 def _taint_evidence(taint):
     since = node_facts.taint_since(taint)
     words = f"{text(taint.get('key'))}={text(taint.get('value'))}:{text(taint.get('effect'))}".replace("=:", ":")
-    return {"source": "taint", "text": words, "first": since, "last": since, "count": 1}
+    return {"source": "taint", "text": one_line(words), "first": since, "last": since, "count": 1}
 
 
 def _down(row, node, young):
@@ -499,14 +501,14 @@ def _mind_the_leaving(row, node, now):
     when = f", for {ago(max(0, now - since))}" if since is not None and now is not None else ""
     sign = f"taint {taint['key']}" if taint else "it is being deleted"
     row["passing"] = True
-    row["detail"] += f"; the node is on its way out ({sign}{when})"
+    row["detail"] = one_line(f"{row['detail']}; the node is on its way out ({sign}{when})")
 
 
 def _state(state, reason, detail, fix="", final=False, passing=False, evidence=None):
     return {
         "state": state,
         "reason": reason,
-        "detail": " ".join(detail.split()),
+        "detail": one_line(detail),
         "fix": fix,
         "final": final,
         "passing": passing,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, records, seconds, stamp, text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, one_line, records, seconds, stamp, text
 
 # Labels by which providers and autoscalers name a pool of nodes, the most telling first.
 _POOL_LABELS = (
@@ -45,7 +45,7 @@ def node_facts(node: dict) -> dict:
     metadata, info = mapping(node.get("metadata")), mapping(at(node, "status", "nodeInfo"))
     labels = mapping(metadata.get("labels"))
     return {
-        "node": text(metadata.get("name")),
+        "node": one_line(text(metadata.get("name"))),
         "uid": text(metadata.get("uid")),
         "os": text(info.get("operatingSystem")),
         "arch": text(info.get("architecture")),

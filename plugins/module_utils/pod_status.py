@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.refusals import scheduling_cause
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import ago, at, mapping, number, records, seconds, text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import ago, at, mapping, number, one_line, records, seconds, text
 
 _IMAGE_WAITING = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable")
 _CONFIG_WAITING = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError", "PostStartHookError")
@@ -236,7 +236,7 @@ def _container_cause(container):
         return None
     how = f"exit code {ended.get('exitCode')} ({ended.get('reason') or 'no reason'}), restarts: {restarts}"
     detail = f"the container {container.get('name')} ends with {how}"
-    evidence = {"source": "status", "text": detail, "first": first, "last": last, "count": restarts + 1}
+    evidence = {"source": "status", "text": one_line(detail), "first": first, "last": last, "count": restarts + 1}
     if ended.get("reason") == "OOMKilled":
         final = restarts >= 2
         return _cause("OOMKilled", detail, "raise resources.limits.memory", final=final, evidence=evidence)
@@ -272,7 +272,7 @@ def _age(since, now):
 def _cause(reason, detail, fix, on_its_way=False, passing=False, evidence=None, final=False):
     return {
         "reason": reason,
-        "detail": " ".join(str(detail).split()),
+        "detail": one_line(detail),
         "fix": fix,
         "final": final,
         "on_its_way": on_its_way,
@@ -294,7 +294,7 @@ def event_evidence(event: dict) -> dict:
     series = mapping(event.get("series"))
     return {
         "source": "event",
-        "text": " ".join(f"{text(event.get('reason'))}: {text(event.get('message'))}".split()),
+        "text": one_line(f"{text(event.get('reason'))}: {text(event.get('message'))}"),
         "first": text(event.get("firstTimestamp")) or text(event.get("eventTime")) or text(at(event, "metadata", "creationTimestamp")),
         "last": event_last(event),
         "count": number(series.get("count")) or number(event.get("count")) or 1,
@@ -316,7 +316,7 @@ def _condition(condition):
     since = text(condition.get("lastTransitionTime"))
     said = text(condition.get("message")) or text(condition.get("reason"))
     words = f"{text(condition.get('type'))} is {text(condition.get('status'))}" + (f": {said}" if said else "")
-    return {"source": "condition", "text": " ".join(words.split()), "first": since, "last": text(condition.get("lastProbeTime")) or since, "count": 1}
+    return {"source": "condition", "text": one_line(words), "first": since, "last": text(condition.get("lastProbeTime")) or since, "count": 1}
 
 
 def condition_evidence(condition: dict) -> dict:
@@ -326,4 +326,4 @@ def condition_evidence(condition: dict) -> dict:
 
 
 def _status(words, since=""):
-    return {"source": "status", "text": " ".join(str(words).split()), "first": since, "last": since, "count": 1}
+    return {"source": "status", "text": one_line(words), "first": since, "last": since, "count": 1}

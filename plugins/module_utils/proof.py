@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import COLLECTOR, CONTAINER
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, number, text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, number, one_line, text
 
 # Where a collector loses events, as its gap lines name it: (in words, what to do).
 _LOST_AT = {
@@ -127,4 +127,4 @@ def _lost(answer):
 
 
 def _proof(proven, latency=None, round_trip=None, reason="", lost=None):
-    return {"proven": proven, "latency_ms": latency, "round_trip_ms": round_trip, "reason": reason, "lost": lost or {}}
+    return {"proven": proven, "latency_ms": latency, "round_trip_ms": round_trip, "reason": one_line(reason), "lost": lost or {}}

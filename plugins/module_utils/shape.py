@@ -28,6 +28,12 @@ def number(value) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+def one_line(words) -> str:
+    """The words as one line that can be shown: what moves a terminal's cursor, or cannot be seen, is replaced."""
+    line = " ".join(str(words).split())
+    return line if line.isprintable() else "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
+
+
 def at(value, *keys: str):
     """What stands at the end of a path of keys; None where the path ends before."""
     for key in keys:

@@ -22,7 +22,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, losses, prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report_files import check_paths, deliver
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import EVENTS, relevant_events, selectors
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import stamp
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import one_line, stamp
 
 # Pods whose log is read, and lines of it.
 _LOGS, _LOG_LINES = 3, 3
@@ -229,7 +229,7 @@ def _read_logs(cluster, namespace, agents, rows):
     for row in crashed:
         container = row.get("container") or containers[row["daemon_set"]]
         said = cluster.logs(namespace, row["pod"], container, _LOG_LINES, previous=True) or cluster.logs(namespace, row["pod"], container, _LOG_LINES)
-        words = " / ".join(said.split("\n")).strip(" /")[:400]
+        words = one_line(" / ".join(said.split("\n")).strip(" /"))[:400]
         if words:
             row["detail"] += f"; last log: {words}"
             row["evidence"] = {**row["evidence"], "source": "log", "text": words}

@@ -12,6 +12,7 @@ import copy
 import json
 import os
 import time
+from pathlib import Path
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import acceptance, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import (
@@ -52,7 +53,10 @@ CORPUS += [
     (daemon_set(), [node("n1"), node("n2"), node("n3")], [pod("n1"), pod("n2"), pod("n3")], []),
     (daemon_set(), [node("n1"), node("n2")], [pod("n1", revision=EARLIER), pending("n2")], [event("FailedCreate", "exceeded quota")]),
 ]
-WORLDS = st.tuples(st.sampled_from(CORPUS), CHANGES, st.booleans(), st.sampled_from([NOW, None, 0.0, -1e18, 1e18]), st.sampled_from([NEWEST, EARLIER, ""]))
+RECORDED = {kind: json.loads((Path(__file__).parents[2] / f"bench/recorded/{kind}.json").read_text()) for kind in ("daemonset", "node", "pod")}
+CORPUS += [(RECORDED["daemonset"], [RECORDED["node"], node("n2")], [RECORDED["pod"], pod("n2")], [])] * 8
+REVISIONS = [NEWEST, EARLIER, "", RECORDED["pod"]["metadata"]["labels"]["controller-revision-hash"]]
+WORLDS = st.tuples(st.sampled_from(CORPUS), CHANGES, st.booleans(), st.sampled_from([NOW, None, 0.0, -1e18, 1e18]), st.sampled_from(REVISIONS))
 
 
 def places(value, path=()):
@@ -162,6 +166,15 @@ def test_no_world_raises_or_is_wrongly_green():
     one_round()
     while time.monotonic() < end:
         one_round()
+
+
+def test_the_corpus_holds_worlds_that_are_well_and_worlds_that_are_not():
+    found = [
+        is_well(united([{"daemon_set": agent, "revision": revision}], nodes, pods, events, NOW))
+        for agent, nodes, pods, events in CORPUS
+        for revision in REVISIONS
+    ]
+    assert found.count(True) >= 8 and found.count(False) > 100
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
