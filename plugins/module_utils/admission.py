@@ -20,13 +20,14 @@ _AUTOMATIC = [
     {"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": effect}
     for name, effect in (("not-ready", "NoExecute"), ("unreachable", "NoExecute"), ("disk-pressure", "NoSchedule"), ("memory-pressure", "NoSchedule"))
 ]
+_NO_DRY_RUN_FIX = "have the webhook say sideEffects: None, or look at its rules yourself"
 
 
 def sample_pod(daemon_set: dict, node: str, missing: set[tuple]) -> tuple[dict, list[str]]:
     """(the pod that the DaemonSet controller would make for a node, what it is without, as texts). Pure.
 
     missing: identities of objects that the installation itself makes and that are not there yet. The pod does without
-    those that admission would look for, a service account and a priority class.
+    those that admission would look for: a service account, and a priority class, or the quota that lets it in.
     """
     template, namespace = daemon_set["spec"]["template"], daemon_set["metadata"]["namespace"]
     spec, without = copy.deepcopy(template["spec"]), []
@@ -34,7 +35,7 @@ def sample_pod(daemon_set: dict, node: str, missing: set[tuple]) -> tuple[dict, 
     if ("ServiceAccount", namespace, account) in missing:
         spec["serviceAccountName"] = "default"
         without.append(f"service account {account}")
-    if ("PriorityClass", "", priority) in missing:
+    if priority and (("PriorityClass", "", priority) in missing or any(kind == "ResourceQuota" for kind, _namespace, _name in missing)):
         del spec["priorityClassName"]
         without.append(f"priority class {priority}")
     term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
@@ -53,6 +54,8 @@ def judge_pod(cluster: Cluster, pod: dict, without: list[str]) -> tuple[list[dic
         if is_missing_right(failure):
             text = "not tried: who installs needs no right to make pods, but this dry run does"
             return [finding("admission", "skipped", text, "grant the verb create on pods in that namespace, to have it tried", subject)], None
+        if _is_no_dry_run(failure):
+            return [finding("admission", "skipped", f"cannot be tried: {failure.what}", _NO_DRY_RUN_FIX, subject)], None
         fix = "change what the message names: quota, pod security level, admission webhook, limit range"
         return [finding("admission", "error", f"would be refused: {failure.what}", fix, subject)], None
     extra = f", without {' and '.join(without)}, which the installation makes first" if without else ""
@@ -68,6 +71,8 @@ def judge_objects(cluster: Cluster, steps: list[dict], namespace_exists: bool, f
     for obj, failure in zip(judged, answers):
         if failure is None:
             well += 1
+        elif _is_no_dry_run(failure):
+            found.append(finding("admission", "skipped", f"cannot be tried: {failure.what}", _NO_DRY_RUN_FIX, title(obj)))
         elif not is_missing_right(failure):
             found.append(finding("admission", "error", f"would be refused: {failure.what}", failure.next_step, title(obj)))
     unjudged = len(due) - len(judged)
@@ -83,6 +88,11 @@ def judge_objects(cluster: Cluster, steps: list[dict], namespace_exists: bool, f
 def is_missing_right(failure: Failure) -> bool:
     """Whether the user lacks a right, not that an admission rule refuses the object. Pure."""
     return isinstance(failure, ApiFailure) and failure.status == 403 and not failure.what.startswith("denied:")
+
+
+def _is_no_dry_run(failure):
+    """Whether a webhook was not asked since it does not say that it has no side effects."""
+    return "does not support dry run" in failure.what
 
 
 def _apply(cluster, obj, force):

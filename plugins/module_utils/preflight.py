@@ -11,6 +11,7 @@ from functools import partial
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils import access_rights, admission, findings, reach_job, registry, room
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import look, plan_steps, with_values_file
+from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes import eligibility_findings, expected_nodes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
@@ -26,7 +27,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import level_of, violations
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
-from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import container_name, with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sandboxes import runtime_class_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
@@ -45,6 +46,8 @@ def work(options: dict, run: Run) -> dict:
     options, notes = with_values_file(options, run)
     options = with_profile_defaults(options)
     check_options(options)
+    # A look ahead waits for nothing; the installation does.
+    check_canary({**options, "wait": True})
     reach_job.check_urls("egress_urls", options["egress_urls"])
     if options["egress_timeout"] < 10:
         raise Failure(f"egress_timeout {options['egress_timeout']} is below 10 seconds", "a pod needs some seconds to start; the default is 60")
@@ -204,7 +207,8 @@ class Preflight:
     def _sizing(self):
         names = {row["node"] for row in self._eligible_rows()}
         nodes = [node for node in self.nodes if node["metadata"]["name"] in names]
-        limits = (self.pod_spec["containers"][0].get("resources") or {}).get("limits") or {}
+        agent = next(one for one in self.daemon_set["spec"]["template"]["spec"]["containers"] if one["name"] == container_name(self.options))
+        limits = (agent.get("resources") or {}).get("limits") or {}
         return sizing_findings(limits, nodes, self.options["limit_warning_percent"])
 
     def _quota(self):

@@ -127,6 +127,13 @@ def test_the_very_pod_is_judged_where_the_namespace_is():
     assert "without service account nanoagent" in exempt["admission"][1]["evidence"]
 
 
+def test_a_webhook_that_cannot_be_tried_is_no_error():
+    refused = 'admission webhook "w.example" does not support dry run'
+    found = by_check(look_ahead(World(node(), namespaces=[("nanoagent", {})], deny=refused)))
+    assert ("skipped", True) in [(one["result"], "w.example" in one["evidence"]) for one in found["admission"]]
+    assert "error" not in [one["result"] for one in found["admission"]]
+
+
 def test_who_may_not_make_pods_is_told_that_it_was_not_tried():
     found = by_check(look_ahead(World(node(), namespaces=[("nanoagent", {})], refused=[("create", "pods")])))
     skipped = [one for one in found["admission"] if one["result"] == "skipped"]
@@ -224,6 +231,7 @@ def test_why_the_way_out_is_not_tried(given, check_mode, word):
         ({"egress_urls": ["ftp://a.example"]}, "no http or https URL"),
         ({"egress_urls": ["https://user:hidden@a.example"]}, "user or password"),
         ({"egress_timeout": 5}, "below 10 seconds"),
+        ({"canary": {"verify": True}}, "exactly one of nodes and selector"),
         ({"ring_bytes": 5}, "ring_bytes 5"),
         ({"image": "registry.example/a:1"}, "not pinned by a digest"),
     ],
@@ -282,6 +290,9 @@ def test_the_pod_that_the_controller_would_make():
     assert pod["spec"]["serviceAccountName"] == "default" and "priorityClassName" not in pod["spec"]
     [term] = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term == {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}
+    # A quota that lets the class in is made first, too.
+    quota = admission.sample_pod(wanted, "n1", {("ResourceQuota", "nanoagent", "nanoagent-priority")})
+    assert quota[1] == ["priority class agent"]
     same, nothing = admission.sample_pod(wanted, "n1", set())
     assert nothing == [] and same["spec"]["priorityClassName"] == "agent"
 
