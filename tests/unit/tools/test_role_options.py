@@ -129,3 +129,25 @@ def test_exceptions_of_a_role():
         "binaries": "{{ r_binaries | default(shipped) }}",
     }
     assert "required" not in specs["options"]["r_binaries"]
+
+
+def test_a_role_may_live_on_another_s_variables():
+    specs, defaults, tasks, _texts = made(borrows="agent")
+    # What the role agent has a variable for has none here.
+    assert list(specs["options"]) == ["r_binaries", "r_login"] and defaults == {}
+    assert tasks[0]["nanoagent.k8s.agent"] == {
+        "kubeconfig": "{{ agent_kubeconfig | default(omit) }}",
+        "state": "{{ agent_state | default(omit, true) }}",
+        "name": "{{ agent_name | default(omit, true) }}",
+        "image": "{{ agent_image | default(omit, true) }}",
+        "host_network": "{{ agent_host_network | default(omit) }}",
+        "binaries": "{{ r_binaries }}",
+        "login": "{{ r_login | default(omit) }}",
+    }
+
+
+def test_what_a_shared_fragment_names_in_full_is_the_role_s_own():
+    documented = {**DOCUMENTED, "name": {"description": ["See O(nanoagent.k8s.agent#module:image=x) and O(nanoagent.k8s.other#module:image)."]}}
+    role = Role(module="agent", short_description="Short", description=["Long."])
+    specs = yaml.safe_load(files("r", role, documented, SPEC, TASKS)["meta/argument_specs.yml"])["argument_specs"]["main"]
+    assert specs["options"]["r_name"]["description"] == ["See O(r_image=x) and O(nanoagent.k8s.other#module:image)."]
