@@ -75,13 +75,14 @@ def _causes(report):
         return ""
     rows = []
     for group in sorted(report["groups"], key=lambda each: each["passing"]):
-        names, state, reason = group["nodes"], _text(group["state"]), _text(group["reason"])
+        names, reason = group["nodes"], _text(group["reason"])
+        look = report_parts.group_look(group)
         rest = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
         fix = f' <span class="fix">{_text(group["fix"])}</span>' if group["fix"] else ""
         rows.append(
-            f'<tr><td><i class="{_class(group["state"])}" aria-hidden="true"></i></td><td class="count">{len(names):,}</td>'
-            f'<th scope="row"><button type="button" class="cause" data-state="{state}" data-reason="{reason}">{reason}</button></th>'
-            f'<td class="how">{state}{", passes by itself" if group["passing"] else ""}</td>'
+            f'<tr><td><i class="{_class(look)}" aria-hidden="true"></i></td><td class="count">{len(names):,}</td>'
+            f'<th scope="row"><button type="button" class="cause" data-look="{look}" data-reason="{reason}">{reason}</button></th>'
+            f'<td class="how">{look}{", passes by itself" if group["passing"] else ""}</td>'
             f'<td><p>{_text(group["detail"])}{fix}</p><p class="names">{_text(", ".join(names[:_NAMED]) + rest)}</p></td></tr>'
         )
     return f'<section class="causes" aria-label="Causes"><h2>Not well</h2><table>{"".join(rows)}</table></section>'
@@ -93,7 +94,8 @@ def _data(report):
     allowed = set(report["allowed"])
     for row in report["nodes"]:
         unwell = report_parts.is_unwell(row, report)
-        cells = [row.get(key) for key in _SHOWN] + [cause(row)[0] if unwell else row["reason"], unwell, row["node"] in allowed]
+        cells = [row.get(key) for key in _SHOWN]
+        cells += [report_parts.look(row, report), cause(row)[0] if unwell else row["reason"], unwell, row["node"] in allowed]
         line = []
         for cell in cells:
             key = json.dumps(cell)
@@ -103,7 +105,7 @@ def _data(report):
             line.append(numbers[key])
         rows.append(line)
     states = [{"name": state, "class": _class(state), "glyph": look[0]} for state, look in report_parts.LOOKS.items()]
-    return {"columns": [*_SHOWN, "cause", "unwell", "allowed"], "values": values, "rows": rows, "states": states}
+    return {"columns": [*_SHOWN, "look", "cause", "unwell", "allowed"], "values": values, "rows": rows, "states": states}
 
 
 def _colours():

@@ -43,9 +43,9 @@ def _node(row, report, allowed):
     case = _case(group, row["node"], ((row.get("proof") or {}).get("round_trip_ms") or 0) / 1000)
     if report_parts.fails(row, report, allowed):
         code, detail, fix = cause(row)
-        _outcome(case, "failure", f"{row['state']}: {detail or code}", code, fix, row["evidence"])
+        _outcome(case, "failure", f"{report_parts.look(row, report)}: {detail or code}", code, fix, row["evidence"])
     elif report_parts.is_unwell(row, report):
-        _outcome(case, "skipped", f"let pass by the policy: {row['state']}, {cause(row)[0]}")
+        _outcome(case, "skipped", f"let pass by the policy: {report_parts.look(row, report)}, {cause(row)[0]}")
     elif not row["eligible"]:
         _outcome(case, "skipped", f"{row['state']}: {row['detail'] or row['reason']}")
     return case

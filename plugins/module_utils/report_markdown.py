@@ -27,7 +27,8 @@ def render(report: dict) -> str:
         parts.append("\n".join(f"- {_plain(line)}" for line in report["failures"]))
     if report["groups"]:
         groups = [
-            [str(len(group["nodes"])), _state(group["state"]), *(_plain(group[key]) for key in ("reason", "detail", "fix"))] for group in report["groups"]
+            [str(len(group["nodes"])), _look(report_parts.group_look(group)), *(_plain(group[key]) for key in ("reason", "detail", "fix"))]
+            for group in report["groups"]
         ]
         parts.append(_table(["nodes", "state", "cause", "what happened", "what to do"], groups))
     return "\n\n".join([*parts, *_nodes(report)]) + "\n"
@@ -42,7 +43,7 @@ def _nodes(report):
     if not chosen:
         return []
     shown = chosen[:_LISTED]
-    lines = [[_code(row["node"]), _state(row["state"]), _plain(row["pool"]), _plain(row["zone"]), _why(row, report)] for row in shown]
+    lines = [[_code(row["node"]), _look(report_parts.look(row, report)), _plain(row["pool"]), _plain(row["zone"]), _why(row, report)] for row in shown]
     table = _table(["node", "state", "pool", "zone", "cause"], lines)
     if not many:
         return [table]
@@ -57,8 +58,8 @@ def _why(row, report):
     return _plain(f"{code}: {detail}" if detail else code)
 
 
-def _state(state):
-    return f"{report_parts.LOOKS[state][0]} {state}"
+def _look(look):
+    return f"{report_parts.LOOKS[look][0]} {look}"
 
 
 def _table(header, rows, align="---"):

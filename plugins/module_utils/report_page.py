@@ -130,7 +130,7 @@ MAP = """<section aria-label="Map of the nodes">
 <input class="search" type="search" placeholder="Name, pool, cause, version" aria-label="Search nodes" autocomplete="off" spellcheck="false">
 <fieldset><legend>Group by</legend>
 <label><input type="radio" name="by" value="pool">Pool</label><label><input type="radio" name="by" value="zone">Zone</label><label><input type="radio" name="by"
-value="state">State</label></fieldset>
+value="look">State</label></fieldset>
 <p class="shown" role="status"></p>
 </div>
 <div class="area"><div class="map"></div><aside class="details" aria-label="Details of the node" aria-live="polite" hidden></aside></div>
@@ -153,7 +153,7 @@ const looks = new Map(data.states.map(state => [state.name, state]));
 const counted = number => number.toLocaleString("en");
 // As people sort: node-9 before node-10. One collator for all, a new one for each comparison is slow.
 const collator = new Intl.Collator("en", {numeric: true});
-nodes.sort((a, b) => rank.get(a.state) - rank.get(b.state) || collator.compare(a.node, b.node));
+nodes.sort((a, b) => rank.get(a.look) - rank.get(b.look) || collator.compare(a.node, b.node));
 const tiles = nodes.length <= 60;
 const chosen = {states: new Set(), cause: null, text: "", by: "pool", open: null};
 const map = $(".map"), details = $(".details"), area = $(".area");
@@ -168,21 +168,21 @@ function element(tag, properties = {}, ...children) {
 }
 
 for (const node of nodes) {
-  const look = looks.get(node.state);
-  const said = node.node + ": " + node.state + (node.state === "ready" && !node.unwell ? "" : ", " + node.cause) + (node.cordoned ? ", cordoned" : "");
+  const look = looks.get(node.look);
+  const said = node.node + ": " + node.look + (node.look === "ready" ? "" : ", " + node.cause) + (node.cordoned ? ", cordoned" : "");
   const button = element("button", {type: "button", tabIndex: -1, title: said, ariaLabel: said, ariaPressed: "false"});
   if (tiles) {
     button.className = "tile";
-    const small = node.state === "ready" && !node.unwell ? [node.version, node.arch].filter(Boolean).join(", ") : node.cause;
+    const small = node.look === "ready" ? [node.version, node.arch].filter(Boolean).join(", ") : node.cause;
     button.append(element("i", {className: look.class, ariaHidden: "true"}),
-      element("span", {}, element("b", {}, node.node), element("small", {}, small || node.state)));
+      element("span", {}, element("b", {}, node.node), element("small", {}, small || node.look)));
   } else {
     button.className = "cell " + look.class;
   }
   node.button = button;
   node.item = element("li", {}, button);
   button.node = node;
-  node.words = [node.node, node.state, node.cause, node.detail, node.pool, node.zone, node.os, node.arch, node.version, node.kernel, node.pod,
+  node.words = [node.node, node.look, node.cause, node.detail, node.pool, node.zone, node.os, node.arch, node.version, node.kernel, node.pod,
     node.cordoned ? "cordoned" : ""].join(" ").toLowerCase();
 }
 map.classList.toggle("tiles", tiles);
@@ -195,23 +195,23 @@ function draw() {
   const groups = new Map();
   shown = [];
   for (const node of nodes) {
-    if (chosen.states.size && !chosen.states.has(node.state)) continue;
-    if (chosen.cause && (node.state !== chosen.cause.state || node.cause !== chosen.cause.reason)) continue;
+    if (chosen.states.size && !chosen.states.has(node.look)) continue;
+    if (chosen.cause && (node.look !== chosen.cause.look || node.cause !== chosen.cause.reason)) continue;
     if (!words.every(word => node.words.includes(word))) continue;
     const key = node[chosen.by] || "no " + chosen.by;
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(node);
   }
   const sections = [];
-  const keys = [...groups.keys()].sort((a, b) => chosen.by === "state" ? rank.get(a) - rank.get(b) : collator.compare(a, b));
+  const keys = [...groups.keys()].sort((a, b) => chosen.by === "look" ? rank.get(a) - rank.get(b) : collator.compare(a, b));
   for (const key of keys) {
     const group = groups.get(key);
-    const ready = group.filter(node => node.state === "ready").length;
+    const ready = group.filter(node => node.look === "ready").length;
     const wanted = group.filter(node => node.eligible).length;
     const parts = [];
     if (wanted) parts.push(counted(ready) + " of " + counted(wanted) + " ready");
     if (group.length > wanted) parts.push(counted(group.length - wanted) + " not eligible");
-    const text = chosen.by === "state" ? counted(group.length) : parts.join(", ");
+    const text = chosen.by === "look" ? counted(group.length) : parts.join(", ");
     const list = element("ul", {className: "cells", ariaLabel: key});
     for (const node of group) { list.append(node.item); shown.push(node); }
     sections.push(element("section", {className: "group"}, element("h3", {}, key, element("small", {}, text)), list));
@@ -247,7 +247,7 @@ function open(node) {
   details.hidden = !node;
   if (!node) return;
   node.button.ariaPressed = "true";
-  const look = looks.get(node.state);
+  const look = looks.get(node.look);
   const proof = node.proof, seen = node.evidence || {};
   const proven = !proof ? "" : proof.proven ? "its event came back in " + proof.latency_ms + " ms" : "failed: " + proof.reason;
   const until = seen.last && seen.last !== seen.first ? " to " + seen.last : "";
@@ -256,7 +256,7 @@ function open(node) {
     element("button", {type: "button", className: "close", ariaLabel: "Close details"}, "✕"),
     element("h3", {}, node.node),
     element("p", {className: "state"}, element("i", {className: look.class, ariaHidden: "true"}),
-      node.state + (node.state === "ready" && !node.unwell ? "" : ", " + node.cause)),
+      node.look + (node.look === "ready" ? "" : ", " + node.cause)),
     ...(node.detail ? [element("p", {}, node.detail)] : []),
     ...(node.fix ? [element("p", {className: "fix"}, node.fix)] : []),
     ...(node.passing && node.unwell ? [element("p", {className: "none"}, "This passes by itself.")] : []),
@@ -331,7 +331,7 @@ document.addEventListener("keydown", event => {
 });
 
 const counts = new Map();
-for (const node of nodes) counts.set(node.state, (counts.get(node.state) || 0) + 1);
+for (const node of nodes) counts.set(node.look, (counts.get(node.look) || 0) + 1);
 for (const state of data.states) {
   if (!counts.has(state.name)) continue;
   const chip = element("button", {type: "button", className: "chip", ariaPressed: "false"},

@@ -12,6 +12,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.acceptance import ha
 # state -> (glyph, fill, ink on the fill, the same two on a dark page), worst first. Each fill stays apart from each other one for
 # eyes that lack a kind of cone, and the glyph says the same without any colour.
 LOOKS = {
+    # Beside the states: the agent is ready, and gave no proof that was asked for.
+    "not proven": ("!", "#7a0c0c", "#ffffff", "#a91808", "#ffffff"),
     "blocked": ("✕", "#cf4517", "#ffffff", "#ff7a45", "#14171b"),
     "node down": ("▼", "#343a43", "#ffffff", "#e4e6ea", "#14171b"),
     "unknown": ("?", "#8d4a9e", "#ffffff", "#9f55b5", "#ffffff"),
@@ -61,6 +63,16 @@ def fails(row: dict, report: dict, allowed: set[str]) -> bool:
 def is_unwell(row: dict, report: dict) -> bool:
     """Whether an agent is wanted on this node and is not well."""
     return row["eligible"] and not is_well(row, has_proofs(report))
+
+
+def look(row: dict, report: dict) -> str:
+    """The key of LOOKS for a node: its state, but where it is ready without the proof that was asked for."""
+    return "not proven" if row["state"] == "ready" and is_unwell(row, report) else row["state"]
+
+
+def group_look(group: dict) -> str:
+    """The same for a group of nodes that are not well."""
+    return "not proven" if group["state"] == "ready" else group["state"]
 
 
 def visible(text: object) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.acceptance import groups
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.reports import CASES, cluster, report, row
 from playwright.sync_api import expect
 
@@ -181,6 +182,26 @@ def test_details_say_what_happened_and_what_to_do(show):
     assert "its event came back in 21.3 ms" in page.locator(".details").inner_text()
     page.get_by_role("button", name="Close details").click()
     assert page.locator(".details").is_hidden() and focused(page) == "worker-2"
+
+
+def test_a_ready_agent_without_its_proof_is_no_green_cell(show):
+    proof = {"proven": False, "latency_ms": None, "round_trip_ms": None, "reason": "no event within 10 s"}
+    rows = [row("proven"), row("silent", proof=proof)]
+    made = report(rows)
+    made["groups"] = groups(rows, made)
+    page = show(made)
+    fills = {
+        name: page.locator(".tile", has_text=name).locator("i").evaluate("each => getComputedStyle(each).backgroundColor") for name in ("proven", "silent")
+    }
+    assert fills["proven"] != fills["silent"]
+    assert [chip.locator("b").inner_text() for chip in page.locator(".chip").all()] == ["1", "1"]
+    assert page.locator(".chip", has_text="not proven").count() == 1
+    page.locator(".cause", has_text="NoProof").click()
+    assert cells(page).count() == 1
+    page.get_by_role("button", name="silent: not proven, NoProof").click()
+    assert "failed: no event within 10 s" in page.locator(".details").inner_text()
+    page.get_by_role("group", name="Group by").get_by_text("State").click()
+    assert page.locator(".group h3").first.inner_text().startswith("not proven")
 
 
 def test_all_of_it_works_with_a_keyboard(show):

@@ -67,7 +67,7 @@ def test_the_data_is_that_of_the_nodes():
     found = unpacked(Page(report_html.render(made)))
     assert [node["node"] for node in found] == [each["node"] for each in made["nodes"]]
     for node, each in zip(found, made["nodes"]):
-        assert all(node[key] == each.get(key) for key in node if key not in ("cause", "unwell", "allowed"))
+        assert all(node[key] == each.get(key) for key in node if key not in ("look", "cause", "unwell", "allowed"))
         assert node["unwell"] == (each["eligible"] and each["state"] != "ready")
     assert [node["node"] for node in found if node["allowed"]] == made["allowed"]
 

@@ -62,7 +62,7 @@ def test_a_node_that_the_policy_lets_pass_is_skipped():
 
 def test_a_proof_that_failed_is_the_cause():
     proof = {"proven": False, "latency_ms": None, "round_trip_ms": None, "reason": "no event within 10 s"}
-    assert read(report([row("a", proof=proof)]))["a"][:3] == ("failure", "ready: no event within 10 s", "NoProof")
+    assert read(report([row("a", proof=proof)]))["a"][:3] == ("failure", "not proven: no event within 10 s", "NoProof")
 
 
 @pytest.mark.parametrize("made", [report([]), report([], installed=False, at="", failures=["not there"]), cluster(3), cluster(1000), cluster(50, live=False)])
