@@ -33,7 +33,7 @@ def test_a_ready_node_without_its_proof_is_listed():
 
 def test_a_blocked_node_s_line_has_its_own_cause_also_with_live_proofs():
     lines = table(of(2, CASE["ImageNotFound"], live=True))
-    assert lines[-1].endswith("  FAILED  ImageNotFound: registry.example/nanoagent/collector@sha256:1f0c: not found")
+    assert " FAILED " in lines[-1] and lines[-1].endswith(" ImageNotFound: registry.example/nanoagent/collector@sha256:1f0c: not found")
 
 
 def test_thousands_that_are_not_well_are_a_hundred_lines():
