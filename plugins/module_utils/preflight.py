@@ -21,7 +21,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kernels import kernel_findings
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
@@ -200,8 +200,9 @@ class Preflight:
     def _room(self):
         if self.no_pods:
             return [unread("room", self.no_pods.what)]
-        self._judge_rooms()
-        found = room.room_findings(self.rooms, self._priority()[2])
+        priority, may_preempt, shown = self._priority()
+        self._judge_rooms(priority, may_preempt)
+        found = room.room_findings(self.rooms, shown)
         return found or [finding("room", "skipped", "no eligible node is up")]
 
     def _sizing(self):
@@ -234,15 +235,8 @@ class Preflight:
         level = level_of(home)
         subject = f"Namespace {namespace}"
         if not level:
-            said = "sets no level of pod security, so the API server's own default holds"
-            return [
-                finding(
-                    "pod_security",
-                    "ok",
-                    f"{said}; {'the pod is let in (dry run)' if self.pod_admitted else 'privileged where nobody changed it'}",
-                    subject=subject,
-                )
-            ]
+            known = "and lets the pod in (dry run)" if self.pod_admitted else "which is privileged where nobody changed it"
+            return [finding("pod_security", "ok", f"sets no level of pod security, so the API server's own default holds, {known}", subject=subject)]
         broken = violations(self.daemon_set["spec"]["template"], level)
         if not broken:
             return [finding("pod_security", "ok", f"enforces {level}, which the pod keeps", subject=subject)]
@@ -287,17 +281,17 @@ class Preflight:
         image = options["egress_image"] or (options["image"] if options["profile"] == "bundled" else "")
         place = options["egress_namespace"] or options["namespace"]
         node = next((row["node"] for row in self._eligible_rows() if row["up"] and not row["cordoned"]), "")
-        reason = self._no_egress(urls, image, place, node)
-        if reason:
-            return [finding("egress", "skipped", *reason)]
-        objects = reach_job.reach_objects(options, self.daemon_set["spec"]["template"], image, urls, node, options["egress_timeout"])
         try:
+            reason = self._no_egress(urls, image, place, node)
+            if reason:
+                return [finding("egress", "skipped", *reason)]
+            objects = reach_job.reach_objects(options, self.daemon_set["spec"]["template"], image, urls, node, options["egress_timeout"])
             reach_job.sweep(self.cluster, options["name"], place)
             outcome = reach_job.run_reach(self.cluster, objects, options["egress_timeout"])
         except Failure as failure:
             if admission.is_missing_right(failure):
                 return [unread("egress", failure.what)]
-            return [finding("egress", "warning", f"could not be tried: {failure.what}", failure.next_step, title(objects[0]))]
+            return [finding("egress", "warning", f"could not be tried: {failure.what}", failure.next_step)]
         return reach_job.reach_findings(outcome, urls, place)
 
     def _tier(self):
@@ -326,8 +320,7 @@ class Preflight:
     def _eligible_rows(self):
         return [row for row in self.rows if row["eligible"]]
 
-    def _judge_rooms(self):
-        priority, may_preempt, _text = self._priority()
+    def _judge_rooms(self, priority, may_preempt):
         wanted = {"requests": room.pod_requests(self.pod_spec), "ports": room.host_ports(self.pod_spec)}
         going = self._giving_way()
         by_node: dict[str, list[dict]] = {}
