@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import json
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, records, text
+
 try:
     from kubernetes.utils.quantity import parse_quantity
 except ImportError:
@@ -31,9 +33,9 @@ def owned_fields(live: dict, manager: str) -> dict:
 
 def owned_at(live: dict, manager: str) -> str:
     """When `manager` last changed its fields by server-side apply, RFC 3339 in UTC by the server's clock."""
-    for entry in (live.get("metadata") or {}).get("managedFields") or []:
+    for entry in records(at(live, "metadata", "managedFields")):
         if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            return entry.get("time") or ""
+            return text(entry.get("time"))
     return ""
 
 

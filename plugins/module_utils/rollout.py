@@ -17,7 +17,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemo
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_at
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import event_last
 from ansible_collections.nanoagent.k8s.plugins.module_utils.reflector import Reflector
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import mapping
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping
 
 # How long a rollout has to look hopeless before the wait ends, in seconds: on all open nodes, and on enough of them.
 _SETTLE = {"stuck": 2.0, "failing": 8.0}
@@ -40,8 +40,9 @@ def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, 
     daemon_set: the object, whose own selector holds, as for one that was made by others; without it, or where it selects by
     expressions, the labels that ours have.
     """
-    selector = ((daemon_set or {}).get("spec") or {}).get("selector") or {}
-    wanted = daemon_set_labels(name) if selector.get("matchExpressions") or not selector.get("matchLabels") else selector["matchLabels"]
+    selector = mapping(at(daemon_set, "spec", "selector"))
+    own = mapping(selector.get("matchLabels"))
+    wanted = daemon_set_labels(name) if selector.get("matchExpressions") or not own else own
     labels = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
     return {
         "DaemonSet": {"fieldSelector": f"metadata.name={name}"},
@@ -92,6 +93,14 @@ def nudges(daemon_set: dict, rows: list[dict]) -> list[str]:
     return old[: max(0, budget - missing)]
 
 
+def awaiting_secret(rows: list[dict], name: str) -> list[dict]:
+    """The verdicts, none final where a pod only lacks the Secret of this name. Pure.
+
+    An operator makes it some seconds after the pods, a CSI driver only once a pod mounts its volume; the kubelet tries again.
+    """
+    return [{**row, "final": False, "passing": True} if f'secret "{name}" not found' in row["detail"] else row for row in rows]
+
+
 def _is_old(row):
     """Whether the node has a pod of an earlier revision."""
     return row["state"] == "rolling" and row["reason"] == "OldRevision"
@@ -106,7 +115,7 @@ def _share(value, count):
 
 def relevant_events(events: list[dict], daemon_set: dict, manager: str) -> list[dict]:
     """The Events but those about the DaemonSet that are older than our last write to it. Pure; both times are the server's."""
-    since, name = owned_at(daemon_set, manager), daemon_set["metadata"].get("name")
+    since, name = owned_at(daemon_set, manager), at(daemon_set, "metadata", "name")
 
     def is_over(event):
         about = mapping(event.get("involvedObject"))
@@ -123,12 +132,14 @@ def await_rollout(
     progress: Callable[[list[dict]], None] | None = None,
     nodes: set[str] | None = None,
     known_nodes: tuple[list[dict], str] | None = None,
+    coming: str | None = None,
 ) -> tuple[str, list[dict]]:
     """(done | stuck | failing | timeout, verdicts) of a DaemonSet.
 
     wanted: the DaemonSet as it was applied. progress: is given the verdicts at every look.
     nodes: only these count, and a pod of an earlier revision on them does not. known_nodes: (Nodes, resourceVersion) of a
-    list that was made before, so that they need not be listed once more.
+    list that was made before, so that they need not be listed once more. coming: name of a Secret that somebody else is about to
+    make; pods that lack it are on their way.
     """
     changed = threading.Event()
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
@@ -138,13 +149,13 @@ def await_rollout(
     for reflector in reflectors.values():
         reflector.start()
     try:
-        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes)
+        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming)
     finally:
         for reflector in reflectors.values():
             reflector.stop()
 
 
-def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes):
+def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming):
     deadline = time.monotonic() + timeout
     hopeless, since, rows = "", 0.0, []
     while True:
@@ -160,6 +171,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
             revision = newest_revision(seen["ControllerRevision"], daemon_set)
             events = relevant_events(seen["Event"], daemon_set, manager)
             rows = verdicts(daemon_set, seen["Node"], seen["Pod"], revision, events, cluster.now())
+            rows = awaiting_secret(rows, coming) if coming else rows
             counted = [row for row in rows if nodes is None or row["node"] in nodes]
             if progress:
                 progress(counted)

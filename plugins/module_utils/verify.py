@@ -22,7 +22,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import latency, losses, prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report_files import check_paths, deliver
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import EVENTS, relevant_events, selectors
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import one_line, stamp
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, one_line, stamp, text
 
 # Pods whose log is read, and lines of it.
 _LOGS, _LOG_LINES = 3, 3
@@ -134,8 +134,8 @@ def _daemon_sets(cluster, options):
         one = cluster.get("DaemonSet", names[0], namespace)
         found = [one] if one else []
     else:
-        found = [daemon_set for daemon_set in cluster.list("DaemonSet", namespace)[0] if daemon_set["metadata"]["name"] in names]
-    missing = [name for name in names if name not in {daemon_set["metadata"]["name"] for daemon_set in found}]
+        found = [daemon_set for daemon_set in cluster.list("DaemonSet", namespace)[0] if _name(daemon_set) in names]
+    missing = [name for name in names if name not in map(_name, found)]
     return _sorted(found), [_not_installed(namespace, name) for name in missing]
 
 
@@ -144,18 +144,22 @@ def _not_installed(namespace, name):
 
 
 def _sorted(daemon_sets):
-    return sorted(daemon_sets, key=lambda daemon_set: daemon_set["metadata"]["name"])
+    return sorted(daemon_sets, key=_name)
+
+
+def _name(daemon_set):
+    return text(at(daemon_set, "metadata", "name"))
 
 
 def _ending(daemon_sets):
     """A line for each DaemonSet that is being deleted: what runs now will not stay."""
-    ending = [daemon_set for daemon_set in daemon_sets if daemon_set["metadata"].get("deletionTimestamp")]
+    ending = [daemon_set for daemon_set in daemon_sets if at(daemon_set, "metadata", "deletionTimestamp")]
     return [f"DaemonSet {coverage.full_name(daemon_set)} is being deleted; install it again when it is gone" for daemon_set in ending]
 
 
 def _read(cluster, namespace, daemon_sets):
     """Kind -> objects, or the ApiFailure of a right that is missing."""
-    queries = [selectors(daemon_set["metadata"]["name"], daemon_set) for daemon_set in daemon_sets]
+    queries = [selectors(_name(daemon_set), daemon_set) for daemon_set in daemon_sets]
     reads = [("Node", None, {}), ("Event", namespace, EVENTS), ("Deployment", namespace, SELECTOR)]
     reads += [("Pod", namespace, query["Pod"]) for query in _distinct(queries)]
     answers = cluster.parallel([partial(_list, cluster, *read) for read in reads])

@@ -31,6 +31,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.progress import progress_text
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import judge, nudges
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import records
+from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import verify
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.cluster_objects import EARLIER, NEWEST, NOW, daemon_set, event, node, pending, pod
 from ansible_collections.nanoagent.k8s.tests.unit.module_utils.test_corner_cases import CASES
 from hypothesis import HealthCheck, given, settings
@@ -46,6 +47,7 @@ ABSURD = st.one_of(
     st.lists(st.text(max_size=3), max_size=2),
     st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
 )
+OPTIONS = {"name": "nanoagent", "namespace": "nanoagent", "daemon_sets": None, "live": False, "drift": "ignore"}
 # (where, as a share of all places; what is done there; with which value)
 CHANGES = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(["set", "set", "drop", "double"]), ABSURD), max_size=6)
 CORPUS = [(agent, [of, node("n2"), node("n3", ready="Unknown")], [*pods, pod("n2"), pod("n3")], events) for _n, _w, agent, of, pods, events, _e in CASES]
@@ -120,6 +122,36 @@ def look(world):
     for one in agents:
         assert isinstance(newest_revision(pods, one), str) and isinstance(revision_of_all(one, pods), str)
     assert isinstance(monitor_causes(monitors([*agents, *pods])), list)
+    lists = {"DaemonSet": agents, "Node": nodes, "Pod": pods, "Event": events, "Deployment": pods, "ControllerRevision": pods}
+    result = verify(Recorded(lists, now), {**OPTIONS, "selector": "a=b" if two else None})
+    json.dumps(result)
+    if result["ok"]:
+        assert any(row["eligible"] for row in result["nodes"])
+        assert all(is_really_ready(row["node"], pods, agents) for row in result["nodes"] if row["eligible"])
+
+
+class Recorded:
+    """Answers what an API server with these objects would."""
+
+    server = "https://192.0.2.1:6443"
+
+    def __init__(self, lists, now):
+        self.lists, self.moment, self.requests = lists, now, {"read": 0, "write": 0}
+
+    def get(self, kind, _name, _namespace):
+        return next(iter(self.lists.get(kind, [])), None)
+
+    def list(self, kind, _namespace=None, **_selectors):
+        return self.lists[kind], "1"
+
+    def parallel(self, calls):
+        return [call() for call in calls]
+
+    def logs(self, *_which, **_previous):
+        return "\x1b[2J\nbye"
+
+    def now(self):
+        return self.moment
 
 
 def is_well(rows):
