@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import report_parts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.acceptance import cause

@@ -26,11 +26,11 @@ class Page(HTMLParser):
         self.elements, self.texts, self._inside = [], {}, ""
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
         self._inside = tag
 
-    def handle_endtag(self, _tag):
+    def handle_endtag(self, tag):
         self._inside = ""
 
     def handle_data(self, data):
