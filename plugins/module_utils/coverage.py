@@ -22,6 +22,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import (
     ready_condition,
     target_node,
 )
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER as _COLLECTOR
 from ansible_collections.nanoagent.k8s.plugins.module_utils.refusals import creation_cause
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import ago, at, mapping, number, one_line, records, seconds, text
 
@@ -47,7 +48,8 @@ def united(agents: list[dict], nodes: list[dict], pods: list[dict], events: list
     where it is not known. images: whether a pod of another image than the others' or than the wanted one is not well.
 
     Each verdict: node_facts' keys and eligible, blockers, daemon_set, pod, pods, container_id, revision, current, image_ok, ready,
-    confidence, state (one of STATES), reason, detail, fix, passing (it heals by itself), final (it cannot), evidence.
+    confidence, state (one of STATES), reason, detail, fix, passing (it heals by itself), final (it cannot), evidence, container (the one
+    that ended, if it was that).
     """
     by_pod: dict[str, list[dict]] = {}
     for event in events:
@@ -368,9 +370,9 @@ def _judge(row, node, decision, part, pod, by_pod, now):
         return _not_eligible(row, node, decision, part, pod)
     if not row["up"]:
         return _down(row, node, young)
-    if row["os"] == "windows":
+    if row["os"] == "windows" and part.container == _COLLECTOR:
         fix = "add kubernetes.io/os: linux to node_selector"
-        return _state("blocked", "UnsupportedOs", "the node runs Windows, where there is no eBPF agent", fix, final=True)
+        return _state("blocked", "UnsupportedOs", "the node runs Windows, where the collector cannot", fix, final=True)
     if part.behind:
         detail = "the DaemonSet controller has not seen the newest change of the DaemonSet yet"
         return _state("rolling", "ControllerBehind", detail, "check that kube-controller-manager runs, if it stays", passing=True)
@@ -456,9 +458,10 @@ def _not_ready(row, part, pod, events, young, now):
     on_its_way = cause.pop("on_its_way")
     if on_its_way and young and cause["passing"]:
         return {"state": "joining", **cause}
-    if part.container == "collector" and cause["reason"] in ("Crashed", "CrashLoopBackOff") and _too_old(row["kernel"]):
+    if part.container == _COLLECTOR and cause["reason"] in ("Crashed", "CrashLoopBackOff") and _too_old(row["kernel"]):
         detail = f"the collector needs Linux 5.11 or newer with BTF, the node has {row['kernel']}; {cause['detail']}"
-        return _state("blocked", "KernelTooOld", detail, "upgrade the node's kernel, or leave the node out", final=True, evidence=cause["evidence"])
+        fix = "upgrade the node's kernel, or leave the node out"
+        return {**_state("blocked", "KernelTooOld", detail, fix, final=True, evidence=cause["evidence"]), "container": cause["container"]}
     return {"state": "rolling" if on_its_way else "blocked", **cause}
 
 
@@ -513,4 +516,5 @@ def _state(state, reason, detail, fix="", final=False, passing=False, evidence=N
         "final": final,
         "passing": passing,
         "evidence": evidence or no_evidence(),
+        "container": "",
     }

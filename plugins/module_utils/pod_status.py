@@ -110,8 +110,9 @@ def diagnose(pod: dict, events: list[dict] = (), now: float | None = None) -> di
     """Why the pod is not ready.
 
     events: those about this pod. now: seconds since 1970 by the server's clock, None where it is not known.
-    Returns {"reason": code, "detail": text, "fix": text, "final": bool, "on_its_way": bool, "passing": bool, "evidence": dict};
-    final means that it will not heal by itself, on_its_way that the pod may become ready without anybody's doing.
+    Returns {"reason": code, "detail": text, "fix": text, "final": bool, "on_its_way": bool, "passing": bool, "evidence": dict,
+    "container": name}; final means that it will not heal by itself, on_its_way that the pod may become ready without anybody's
+    doing. container is the one that ended, empty where none did.
     """
     status = mapping(pod.get("status"))
     if at(pod, "metadata", "deletionTimestamp"):
@@ -119,7 +120,7 @@ def diagnose(pod: dict, events: list[dict] = (), now: float | None = None) -> di
     if has_ended(pod):
         return _ended(status)
     for container in records(status.get("initContainerStatuses")) + records(status.get("containerStatuses")):
-        cause = _container_cause(container)
+        cause = _image_or_configuration(container) or _crash(container)
         if cause:
             return cause
     for condition in records(status.get("conditions")):
@@ -220,29 +221,34 @@ def _running(pod, status, events, now):
     return _cause("NotReady", detail, "read the pod's log", True, passing, _condition(ready) if ready else _status(detail, text(status.get("startTime"))))
 
 
-def _container_cause(container):
-    state = mapping(container.get("state"))
-    waiting = mapping(state.get("waiting"))
+def _image_or_configuration(container):
+    waiting = mapping(at(container, "state", "waiting"))
     reason, message = text(waiting.get("reason")), text(waiting.get("message"))
-    ended = mapping(at(container, "lastState", "terminated")) or mapping(state.get("terminated"))
-    restarts = number(container.get("restartCount"))
-    first, last = text(ended.get("startedAt")), text(ended.get("finishedAt"))
     if reason in _IMAGE_WAITING:
         return _image_cause(reason, message, text(container.get("image")))
     if reason in _CONFIG_WAITING:
         return _cause(reason, message, "correct what the message names", final=True, evidence=_status(f"{reason}: {message}"))
+    return None
+
+
+def _crash(container):
+    state = mapping(container.get("state"))
+    reason = text(at(state, "waiting", "reason"))
+    ended = mapping(at(container, "lastState", "terminated")) or mapping(state.get("terminated"))
+    restarts = number(container.get("restartCount"))
+    first, last = text(ended.get("startedAt")), text(ended.get("finishedAt"))
     crashed = restarts >= 1 or "terminated" in state or reason == "CrashLoopBackOff"
     if not ended or container.get("ready") is True or not crashed or (ended.get("exitCode") == 0 and restarts == 0 and reason != "CrashLoopBackOff"):
         return None
     how = f"exit code {ended.get('exitCode')} ({ended.get('reason') or 'no reason'}), restarts: {restarts}"
     detail = f"the container {container.get('name')} ends with {how}"
     evidence = {"source": "status", "text": one_line(detail), "first": first, "last": last, "count": restarts + 1}
+    name = text(container.get("name"))
     if ended.get("reason") == "OOMKilled":
-        final = restarts >= 2
-        return _cause("OOMKilled", detail, "raise resources.limits.memory", final=final, evidence=evidence)
+        return {**_cause("OOMKilled", detail, "raise resources.limits.memory", final=restarts >= 2, evidence=evidence), "container": name}
     if reason == "CrashLoopBackOff" or restarts >= 2:
-        return _cause("CrashLoopBackOff", detail, "read the log's last lines", final=True, evidence=evidence)
-    return _cause("Crashed", detail, "read the log's last lines", evidence=evidence, on_its_way=True, passing=True)
+        return {**_cause("CrashLoopBackOff", detail, "read the log's last lines", final=True, evidence=evidence), "container": name}
+    return {**_cause("Crashed", detail, "read the log's last lines", evidence=evidence, on_its_way=True, passing=True), "container": name}
 
 
 def _image_cause(reason, message, image):
@@ -278,6 +284,7 @@ def _cause(reason, detail, fix, on_its_way=False, passing=False, evidence=None, 
         "on_its_way": on_its_way,
         "passing": passing,
         "evidence": evidence or no_evidence(),
+        "container": "",
     }
 
 

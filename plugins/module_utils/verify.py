@@ -84,7 +84,7 @@ def _report(cluster, options):
         _check_provable(daemon_sets)
     agents = _agents(daemon_sets, seen)
     rows = _rows(cluster, agents, seen)
-    _read_logs(cluster, options["namespace"], agents, rows)
+    _read_logs(cluster, options["namespace"], rows)
     head["warnings"] += coverage.strangers(agents, _known(seen, "Pod"))
     proofs = _prove(cluster, options, rows) if options["live"] else None
     counts = coverage.summary(rows)
@@ -226,13 +226,11 @@ def _check_provable(daemon_sets):
             raise Failure(f"the agent of DaemonSet {name} is not our collector and cannot prove that it sees", "set live: false")
 
 
-def _read_logs(cluster, namespace, agents, rows):
-    """Adds the last log lines of a few pods that crash to what is said of them."""
-    containers = {coverage.full_name(agent["daemon_set"]): coverage.agent_container(agent["daemon_set"]) for agent in agents}
-    crashed = [row for row in rows if row["reason"] in ("CrashLoopBackOff", "OOMKilled", "Crashed", "KernelTooOld")][:_LOGS]
-    for row in crashed:
-        container = row.get("container") or containers[row["daemon_set"]]
-        said = cluster.logs(namespace, row["pod"], container, _LOG_LINES, previous=True) or cluster.logs(namespace, row["pod"], container, _LOG_LINES)
+def _read_logs(cluster, namespace, rows):
+    """Adds the last log lines of a few containers that ended to what is said of them."""
+    for row in [row for row in rows if row["container"]][:_LOGS]:
+        which = namespace, row["pod"], row["container"], _LOG_LINES
+        said = cluster.logs(*which, previous=True) or cluster.logs(*which)
         words = one_line(" / ".join(said.split("\n")).strip(" /"))[:400]
         if words:
             row["detail"] += f"; last log: {words}"
