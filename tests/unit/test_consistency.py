@@ -17,6 +17,8 @@ from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info,
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 WHOLE = [("agent", agent), ("verify", agent_info), ("collector_image", collector_image)]
+# What a role decides itself.
+FIXED = {"collector_image": {"program"}}
 # Options of the connection that a role leaves to module_defaults and the K8S_AUTH_* variables.
 ONLY_BY_ENVIRONMENT = set(connection_argument_spec()) - {"kubeconfig", "context"}
 
@@ -56,8 +58,10 @@ def test_a_role_passes_on_every_option_of_its_module(role, module):
     [task] = [task[key] for task in load(f"roles/{role}/tasks/main.yml") for key in task if key.startswith("nanoagent.k8s.")]
     spec = module.argument_spec()
     assert set(task) == set(spec) - (ONLY_BY_ENVIRONMENT if "kubeconfig" in spec else set())
-    assert all(f"{role}_{option}" in argument for option, argument in task.items())
-    assert {f"{role}_{name}" for name in task} <= set(role_options(role))
+    given = {option: argument for option, argument in task.items() if "{{" in argument}
+    assert all(f"{role}_{option}" in argument for option, argument in given.items())
+    assert {f"{role}_{name}" for name in given} <= set(role_options(role))
+    assert set(task) - set(given) == FIXED.get(role, set())
 
 
 def test_the_role_preflight_takes_the_variables_of_the_role_agent():

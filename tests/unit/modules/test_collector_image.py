@@ -237,4 +237,18 @@ def test_role_readme_and_specs_agree():
     options = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     rows = [line.split("|")[1].strip(" `") for line in (role / "README.md").read_text().splitlines() if line.startswith("| `")]
     assert rows == list(options)
-    assert {name.removeprefix("collector_image_") for name in options} == set(collector_image.argument_spec())
+    own = {"monitor", "monitor_name", "monitor_archive"}
+    assert {name.removeprefix("collector_image_") for name in options} == set(collector_image.argument_spec()) - {"program"} | own
+
+
+def test_the_role_sends_the_monitor_s_image_as_it_sends_the_collector_s():
+    tasks = Path(__file__).resolve().parents[3] / "roles" / "collector_image" / "tasks"
+    [of_collector, of_monitor] = [yaml.safe_load((tasks / name).read_text())[0]["nanoagent.k8s.collector_image"] for name in ("main.yml", "monitor.yml")]
+    assert (of_collector["program"], of_monitor["program"]) == ("collector", "monitor") and set(of_monitor) == set(of_collector)
+    own = {"program", "name", "archive", "binaries"}
+    assert all(of_monitor[option] == of_collector[option] for option in set(of_collector) - own)
+
+
+def test_the_monitor_s_image(run, arguments):
+    of_collector, of_monitor = run(arguments), run({**arguments, "program": "monitor"})
+    assert not of_monitor.get("failed") and of_monitor["digest"] != of_collector["digest"]
