@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kube-score and checkov find in the objects that the module renders with its defaults.
+"""What kube-score and checkov find in the objects that the module renders with its defaults and a cluster monitor.
 
 Fails where they find something that is not listed in ACCEPTED, and where something listed there is not found any more.
 Both tools are fetched once into the user's cache folder: kube-score from its Go module, checkov from PyPI into a virtual
@@ -31,6 +31,10 @@ ACCEPTED = {
     "kube-score: (collector) ImagePullPolicy is not set to Always": "the image is pinned by its digest, so a pull could bring nothing else",
     "kube-score: (collector) Ephemeral Storage limit is not set": "a node without accounting of local storage would not take the pod",
     "kube-score: (collector) Ephemeral Storage request is not set": "as above",
+    "kube-score: (monitor) ImagePullPolicy is not set to Always": "as of the collector",
+    "kube-score: (monitor) Ephemeral Storage limit is not set": "as of the collector",
+    "kube-score: (monitor) Ephemeral Storage request is not set": "as of the collector",
+    "checkov: CKV_K8S_38 Ensure that Service Account Tokens are only mounted where necessary": "the monitor watches the API; no other pod has one",
     "checkov: CKV_K8S_23 Minimize the admission of root containers": "capabilities reach a process only as root",
     "checkov: CKV_K8S_40 Containers should run as a high UID to avoid host conflict": "as above",
     "checkov: CKV_K8S_25 Minimize the admission of containers with added capability": "BPF and PERFMON are what eBPF needs; all others are dropped",
@@ -62,13 +66,14 @@ def checkov() -> Path:
 
 
 def manifest() -> str:
-    """What the module renders with its defaults."""
+    """What the module renders with its defaults, and with a cluster monitor, which is off by default."""
     sys.path.insert(0, str(collections_folder()))
     from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
     from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
     from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
 
-    return rendered(ArgumentSpecValidator(argument_spec()).validate({"state": "rendered", "image": IMAGE}).validated_parameters)["manifest"]
+    given = {"state": "rendered", "image": IMAGE, "monitor": {"enabled": True, "image": IMAGE.replace("collector", "monitor")}}
+    return rendered(ArgumentSpecValidator(argument_spec()).validate(given).validated_parameters)["manifest"]
 
 
 def kube_score_findings(path: Path) -> set[str]:
