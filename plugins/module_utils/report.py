@@ -15,11 +15,17 @@ def table(rows: list[dict]) -> list[str]:
     """A header and one line a node; a column PROOF where a row has one. Of many nodes only those where an agent is wanted and not well."""
     proofs = any("proof" in row for row in rows)
     if len(rows) > _ALL:
-        unwell = [row for row in rows if row["eligible"] and not is_well(row, proofs) or row["state"] in ("unknown", "joining")]
+        unwell = not_well(rows)
         shown = unwell[:_LINES]
         more = f"{len(unwell) - len(shown)} of them not well" if len(unwell) > len(shown) else "as they should be"
         return (_aligned(shown, proofs) if shown else []) + [f"... {len(rows) - len(shown)} more nodes, {more}"]
     return _aligned(rows, proofs)
+
+
+def not_well(rows: list[dict]) -> list[dict]:
+    """The nodes where an agent is wanted and not well, or of which not enough is known."""
+    proofs = any("proof" in row for row in rows)
+    return [row for row in rows if row["eligible"] and not is_well(row, proofs) or row["state"] in ("unknown", "joining")]
 
 
 def headline(summary: dict) -> str:

@@ -37,7 +37,8 @@ def work(options: dict, run: Run) -> dict:
         options = with_profile_defaults(options)
         look = partial(verify, cluster, options, wanted)
         result = watch.follow(cluster, options, wanted, run.say, look, partial(_seen_rows, cluster)) if options["watch"] else look()
-        return deliver(result, options["reports"], run)
+        result = deliver(result, options["reports"], run)
+        return {**result, "nodes": report.not_well(result["nodes"])} if options["nodes_returned"] == "not_well" else result
 
 
 def verify(cluster: Cluster, options: dict, wanted: acceptance.Policy = acceptance.STRICT) -> dict:

@@ -154,6 +154,13 @@ options:
       html:
         description: Path of a page with a map of the cluster. It needs no network and no other file.
         type: path
+  nodes_returned:
+    description:
+      - Which nodes RV(nodes) has, V(all) or those that are V(not_well). Ansible hands results on between its processes and keeps
+        them, which takes seconds and much memory where there are thousands of nodes; O(reports) have all nodes in any case.
+    type: str
+    choices: [all, not_well]
+    default: all
   watch:
     description:
       - Whether to go on until RV(ok) is true or O(watch_timeout) is over, and to say each change of a node's state as it happens.
@@ -251,7 +258,7 @@ changes:
       reason: Ready
       detail: ""
 nodes:
-  description: One verdict a node.
+  description: One verdict a node, of those that O(nodes_returned) names.
   type: list
   elements: dict
   returned: always
@@ -446,6 +453,7 @@ def argument_spec():
         "allow_not_ready_younger_than": {"type": "str", "default": "0"},
         "accept": {"type": "str"},
         "reports": {"type": "dict", "options": {name: {"type": "path"} for name in ("json", "markdown", "junit", "html")}},
+        "nodes_returned": {"type": "str", "choices": ["all", "not_well"], "default": "all"},
         "watch": {"type": "bool", "default": False},
         "watch_timeout": {"type": "int", "default": 600},
     }

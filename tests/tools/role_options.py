@@ -122,6 +122,8 @@ ROLES = {
         module="agent_info",
         short_description="A verdict for every node, with live proof",
         description=["Asks every node with the module P(nanoagent.k8s.agent_info#module), shows one line a node, and fails where one is not well."],
+        # What reads the nodes of thousands are programs, and these have the reports.
+        defaults={"nodes_returned": "not_well"},
         # Only our own collector can prove itself.
         values={"live": "verify_live | default(verify_profile == 'bundled')"},
         follows=WHICH_AGENT,

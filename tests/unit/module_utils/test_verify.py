@@ -89,6 +89,16 @@ def test_many_nodes_come_in_pages(ask):
     assert result["summary"]["ready"] == 60 and asked.count("nodes") == asked.count("pods") == 3
 
 
+def test_only_the_nodes_that_are_not_well_come_back_where_that_is_asked_for(ask, tmp_path):
+    server = well(3, controllerrevisions=[revision(NEWEST, 1)])
+    server.objects["pods"].pop(1)
+    full = tmp_path / "full.json"
+    result, _asked = ask(server, nodes_returned="not_well", reports={"json": str(full)})
+    assert [row["node"] for row in result["nodes"]] == ["n1"] and result["summary"]["nodes"] == 3
+    assert [row["node"] for row in json.loads(full.read_text())["nodes"]] == ["n0", "n1", "n2"]
+    assert len(ask(server)[0]["nodes"]) == 3
+
+
 @pytest.mark.parametrize(
     ("refused", "what", "reason"),
     [
