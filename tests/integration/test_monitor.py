@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils import monitor_bundled
 from ansible_collections.nanoagent.k8s.tests.integration.agents import AGENT, IMAGE, one_line, until
-from checkout import CHECKOUT
+from checkout import CHECKOUT, collections_folder
 
 BINARIES = {arch: str(CHECKOUT / f"files/monitor/bin/monitor-linux-{arch}") for arch in ("amd64", "arm64")}
 SMALL = {"requests": {"cpu": "1m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
@@ -79,6 +83,32 @@ def sleeper(name: str, image: str) -> str:
 def test_it_is_given_the_rights_that_it_names():
     done = subprocess.run([BINARIES["amd64"], "rights"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == monitor_bundled.rules({})
+
+
+@pytest.mark.parametrize("archive", [False, True], ids=["pushed", "archived"])
+def test_the_roles_build_its_image_and_hand_it_on(cluster_env, tmp_path, archive):
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False}
+    play["tasks"] = [{"ansible.builtin.include_role": {"name": f"nanoagent.k8s.{role}"}} for role in ("collector_image", "agent")]
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    (tmp_path / "manifests").mkdir()
+    variables = {
+        "collector_image_name": f"{cluster_env['REGISTRY']}/tests/roles:1",
+        "collector_image_plain_http": True,
+        "agent_monitor": {"enabled": True},
+        "agent_state": "rendered",
+        "agent_render_dir": str(tmp_path / "manifests"),
+        "ansible_python_interpreter": sys.executable,
+        **({"collector_image_monitor_archive": str(tmp_path / "monitor.tar")} if archive else {}),
+    }
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(tmp_path / "play.yml"), "-e", json.dumps(variables)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    objects = list(yaml.safe_load_all((tmp_path / "manifests/bundle.yaml").read_text()))
+    images = {obj["kind"]: obj["spec"]["template"]["spec"]["containers"][0]["image"] for obj in objects if obj["kind"] in ("DaemonSet", "Deployment")}
+    repository = f"{cluster_env['REGISTRY']}/tests/roles@sha256:"
+    assert len(set(images.values())) == 2 and all(image.startswith(repository) for image in images.values()), images
+    assert (tmp_path / "monitor.tar").exists() is archive
 
 
 def test_it_says_what_happens_to_a_pod(run_tasks, monitored, monitor_image, monitors, said, kubectl, name):
