@@ -174,6 +174,8 @@ def load_configuration(options: dict, environ: dict, temp_dir: str | None = None
         _from_kubeconfig(configuration, options, temp_dir, config_dict=_content(options["kubeconfig"]))
     else:
         _from_files_or_pod(configuration, options, environ, temp_dir)
+    if "://" not in (configuration.host or ""):
+        raise Failure(f"the kubeconfig's cluster has no URL as its server, but {configuration.host or 'nothing'}", "write it as https://name:port, or set host")
     if options["ca_cert"]:
         if not os.path.isfile(options["ca_cert"]):
             raise Failure(f"ca_cert {options['ca_cert']} does not exist", "give the path of a PEM file")

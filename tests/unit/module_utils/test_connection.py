@@ -46,6 +46,12 @@ def test_a_host_keeps_the_kubeconfig_out(tmp_path):
     assert configuration.get_api_key_with_prefix("BearerToken") == "Bearer other"
 
 
+@pytest.mark.parametrize(("server", "shown"), [("", "nothing"), ("k:6443", "k:6443")])
+def test_a_server_that_is_no_url_is_named(tmp_path, server, shown):
+    with pytest.raises(Failure, match=f"no URL as its server, but {shown}"):
+        configured(tmp_path, kubeconfig=kubeconfig(server))
+
+
 def test_the_environment_fills_in_and_options_win():
     environ = {"K8S_AUTH_HOST": "https://env", "K8S_AUTH_VERIFY_SSL": "False", "K8S_AUTH_IMPERSONATE_GROUPS": "a, b"}
     options = effective_options({**NOTHING, "host": "https://given"}, environ)
