@@ -76,7 +76,8 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
         apply.dry_run(cluster, planned["judged"], seen["namespace"] is not None, options["force_conflicts"])
     else:
         hand_over(cluster, adoption)
-        result.update(carry_out(cluster, options, steps, seen, say))
+        carried = carry_out(cluster, options, steps, seen, say)
+        result.update({**carried, "notes": result["notes"] + carried.get("notes", [])})
     result["requests"] = dict(cluster.requests)
     return result
 

@@ -111,6 +111,12 @@ def watched_secret(options: dict) -> str | None:
     return existing["name"] if existing.get("restart_on_change") else None
 
 
+def coming_secret(options: dict) -> str | None:
+    """Name of the Secret that an operator or a driver makes once our object is there; None where none does."""
+    given = _sources(options)
+    return _secret(options) if "external_secret" in given or "aws_secrets_manager" in given else None
+
+
 def watched_key(options: dict) -> str:
     """The key in that Secret."""
     return _key(options)

@@ -12,6 +12,7 @@ from functools import partial
 from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, revision_of_all, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import await_deployments
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
@@ -50,7 +51,16 @@ def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, sa
     await_deployments(cluster, [each["desired"] for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"], options["wait_timeout"])
     stay = _remove_left_behind(cluster, options["namespace"], behind, rows) if behind else []
     apply.finish(cluster, steps, seen["parent"], bool(stay), force)
-    return _facts(rows)
+    return {**_facts(rows), "notes": _owed(rows)}
+
+
+def _owed(rows):
+    """A line about the nodes that the rollout did not wait for; none where there are none."""
+    down = [row["node"] for row in rows if row["eligible"] and row["state"] == "node down"]
+    if not down:
+        return []
+    names = ", ".join(down[:5]) + (f" and {len(down) - 5} more" if len(down) > 5 else "")
+    return [f"{len(down)} {'nodes that are' if len(down) > 1 else 'node that is'} down will follow when the kubelet is back: {names}"]
 
 
 def _facts(rows):
@@ -59,7 +69,7 @@ def _facts(rows):
 
 def _await(cluster, options, daemon_set, say, what, nodes=None, known_nodes=None):
     progress = Progress(say, f"{what} of {title(daemon_set)}")
-    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known_nodes)
+    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known_nodes, coming_secret(options))
 
 
 def _rows_if_done(cluster, wanted, seen):

@@ -276,7 +276,7 @@ rolled_back:
   type: bool
   returned: the rollout failed
 notes:
-  description: What is done differently on this platform, what a values file or a Helm release leaves open; a line each.
+  description: What is done differently on this platform, what a values file or a Helm release leaves open, which nodes are down and follow later; a line each.
   type: list
   elements: str
   returned: O(state) is V(present) or V(rendered)

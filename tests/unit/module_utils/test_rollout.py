@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import STATES
-from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import judge, nudges
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import awaiting_secret, judge, nudges
 
 DAEMON_SET = {"metadata": {"generation": 2}, "spec": {}, "status": {"observedGeneration": 2}}
 
@@ -79,3 +79,12 @@ def old_and_down(old, down, missing=0):
 )
 def test_nodes_that_are_down_do_not_use_up_the_budget(daemon_set, rows, expected):
     assert nudges(daemon_set, rows) == expected
+
+
+def test_a_secret_that_an_operator_is_about_to_make_is_waited_for():
+    lacking = 'CreateContainerConfigError: secret "agent-credentials" not found'
+    rows = [{**row, "detail": detail, "passing": False} for row, detail in zip(rows_of(("blocked", True), ("blocked", True)), (lacking, "another cause"))]
+    softened = awaiting_secret(rows, "agent-credentials")
+    assert [(row["final"], row["passing"]) for row in softened] == [(False, True), (True, False)]
+    assert judge(DAEMON_SET, rows[:1]) == "stuck" and judge(DAEMON_SET, softened[:1]) == "waiting"
+    assert awaiting_secret(rows, "another") == rows

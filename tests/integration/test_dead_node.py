@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An update while a node's kubelet is dead, on a cluster of its own: nobody else's nodes go down."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.nanoagent.k8s.tests.integration.agents import AGENT, INFO, audited, until
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS / "cluster"))
+
+from localcluster.parts import Parts  # noqa: E402 (the path comes first)
+from localcluster.process import kill  # noqa: E402 (the path comes first)
+from localcluster.state import Folder  # noqa: E402 (the path comes first)
+
+pytestmark = [pytest.mark.own_cluster, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+
+CLUSTER, DEAD = "deadnode", "worker2"
+SMALL = {"requests": {"cpu": "1m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+
+
+def local_cluster(command: str) -> str:
+    done = subprocess.run([sys.executable, str(TESTS / "cluster"), command, "--name", CLUSTER], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def cluster_env():
+    """A cluster whose nodes may die."""
+    local_cluster("up")
+    yield dict(line.split("=", 1) for line in local_cluster("env").splitlines())
+    local_cluster("down")
+
+
+@pytest.fixture(scope="module")
+def kubectl(cluster_env):
+    """kubectl of that cluster."""
+
+    def run(*arguments: str) -> str:
+        command = [cluster_env["KUBE_BINARY"], "kubectl", f"--kubeconfig={cluster_env['KUBECONFIG']}", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return run
+
+
+def images(kubectl, namespace: str) -> dict:
+    """Node -> image of the agent's pod there."""
+    items = json.loads(kubectl("get", "pods", "-n", namespace, "-o", "json"))["items"]
+    return {pod["spec"]["nodeName"]: pod["spec"]["containers"][0]["image"] for pod in items}
+
+
+def is_ready(kubectl, node: str) -> bool:
+    [condition] = [one for one in json.loads(kubectl("get", "node", node, "-o", "json"))["status"]["conditions"] if one["type"] == "Ready"]
+    return condition["status"] == "True"
+
+
+def test_an_update_goes_on_past_a_dead_node_which_follows_when_it_is_back(run_tasks, options, push, shipped, kubectl, cluster_env, name):
+    old, new = push(shipped, release="dead-old"), push(shipped, release="dead-new")
+    given = {**options, "resources": SMALL, "max_unavailable": "1", "wait_timeout": 240}
+    [installed] = run_tasks([{AGENT: {**given, "image": old}}])
+    assert installed["summary"]["ready"] == installed["summary"]["eligible"] == 3, installed
+
+    kill(Parts.of(Folder(CLUSTER).facts()).processes.identity(f"{DEAD}-kubelet"))
+    until(lambda: not is_ready(kubectl, DEAD), 180)
+    start = os.path.getsize(cluster_env["AUDIT_LOG"])
+    [updated] = run_tasks([{AGENT: {**given, "image": new}}])
+    # The controller alone would wait for ever: the dead node uses up what may be unavailable.
+    assert not updated.get("failed"), updated
+    assert any(verb == "delete" and "/pods/" in path for verb, path in audited(cluster_env, start, name))
+    assert (updated["summary"]["eligible"], updated["summary"]["ready"], updated["summary"]["states"]) == (3, 2, {"ready": 2, "node down": 1})
+    assert updated["notes"] == [f"1 node that is down will follow when the kubelet is back: {DEAD}"]
+    assert [line.split()[0] for line in updated["table"] if " node down " in line] == [DEAD]
+    found = images(kubectl, name)
+    assert found.pop(DEAD) == old and set(found.values()) == {new}
+
+    [again, info] = run_tasks([{AGENT: {**given, "image": new}}, {INFO: options}])
+    assert not again["changed"] and again["requests"]["write"] == 0
+    assert not info["ok"] and [(group["reason"], group["nodes"]) for group in info["groups"]] == [("NodeDown", [DEAD])]
+
+    local_cluster("up")
+    until(lambda: images(kubectl, name) == dict.fromkeys(("control-plane", "worker1", DEAD), new), 180)
+    kubectl("rollout", "status", "daemonset", "-n", name, name, "--timeout=180s")
+    [again, info] = run_tasks([{AGENT: {**given, "image": new}}, {INFO: options}])
+    assert not again["changed"] and info["ok"] and info["summary"]["ready"] == 3
