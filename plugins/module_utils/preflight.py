@@ -121,9 +121,13 @@ class Preflight:
         """(the wanted objects, None); without a look what can be said without it, or ([], why not even that)."""
         if self.looked:
             return self.looked["desired"], None
-        facts = {"kubernetes": self.version, "platforms": choose(self.options["platform"], detect(self.nodes)), "smallest_node": smallest_node(self.nodes)}
+        smallest, options = smallest_node(self.nodes), self.options
+        if smallest is None and options["limit_percent"] is not None:
+            # How large the limits are cannot be told without nodes; what is made, and the rights to make it, can.
+            options = with_profile_defaults({**options, "limit_percent": None})
+        facts = {"kubernetes": self.version, "platforms": choose(options["platform"], detect(self.nodes)), "smallest_node": smallest}
         try:
-            return desired_objects(self.options, facts), None
+            return desired_objects(options, facts), None
         except Failure as failure:
             return [], failure
 

@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.nanoagent.k8s.plugins.module_utils.access_rights import needed_rights
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec, effective_options
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS
-from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import PROFILES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import selectors
 from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, objects
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options, objects
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -295,6 +297,16 @@ def test_the_least_rights_let_the_installer_make_everything():
     assert needed <= rights()
 
 
+@pytest.mark.parametrize("given", [{}, {"network_policy": False}, {"canary": {"nodes": "1"}}, {"priority_class": {"name": "system-node-critical"}}])
+def test_the_least_rights_are_all_that_a_look_ahead_asks_for(given):
+    options = agent_options(create_namespace=False, **given)
+    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": options["namespace"]}}
+    specs = needed_rights(options, plan(desired_objects(options), {}, [], "nanoagent.k8s"), {"namespace": home, "parent": None})
+    for attributes in (spec["resourceAttributes"] for spec in specs):
+        resource = "/".join(filter(None, (attributes["resource"], attributes.get("subresource"))))
+        assert (attributes["verb"], f"{resource}.{attributes['group']}".rstrip(".")) in rights()
+
+
 def test_the_least_rights_hold_what_the_installer_hands_on():
     roles = [obj for obj in objects().values() if obj["kind"] in ("Role", "ClusterRole")]
     assert roles
@@ -372,7 +384,7 @@ def test_a_message_of_nobody_is_noticed():
 def test_every_reason_of_a_node_is_explained():
     words = {template for file in ("pod_status.py", "refusals.py") for template in templates(file) if re.fullmatch(r"[A-Z][A-Za-z]+", template)}
     reasons = words - NO_REASONS
-    for call in ast.walk(ast.parse((ROOT / "plugins/module_utils/coverage.py").read_text())):
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_state" and isinstance(call.args[1], ast.Constant):
+    for call in ast.walk(ast.parse((ROOT / "plugins/module_utils/verdict.py").read_text())):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "outcome" and isinstance(call.args[1], ast.Constant):
             reasons |= {call.args[1].value} - {"Ready"}
     assert len(reasons) > 50 and reasons - set(quotations()) == set()

@@ -148,6 +148,11 @@ def test_who_may_not_read_gets_what_can_be_said_without():
     assert result["plan"] == "" and result["nodes"] == []
 
 
+def test_rights_are_told_where_the_size_of_the_nodes_is_not_known():
+    told = by_check(look_ahead(World(node(), refused=[("list", "nodes")]), skip=["image"], limit_percent=5))
+    assert any("daemonsets.apps in namespace nanoagent" in one["evidence"] for one in told["rights"]) and told["plan"][0]["result"] == "skipped"
+
+
 def test_only_the_pods_of_others_may_not_be_read():
     world = World(node(), refused=[("list", "pods")], namespaces=[("nanoagent", {})])
     plain = world.answer
