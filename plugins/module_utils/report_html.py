@@ -98,7 +98,8 @@ def _data(report):
         cells += [report_parts.look(row, report), cause(row)[0] if unwell else row["reason"], unwell, row["node"] in allowed]
         line = []
         for cell in cells:
-            key = json.dumps(cell)
+            # Writing each value as JSON would be most of the work; only what cannot be a key as it is has to be.
+            key = cell if isinstance(cell, str) else (json.dumps(cell),)
             if key not in numbers:
                 numbers[key] = len(values)
                 values.append(cell)

@@ -74,6 +74,14 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path, monkeypatch):
         deliver(report([row("a")]), all_of(tmp_path), Run())
 
 
+@pytest.mark.parametrize("secret", ['pa"ss\\word', "pässwörd-9", "12345678", "two\nlines"])
+def test_a_secret_is_found_however_it_is_written(tmp_path, secret):
+    made = report([row("a", IMAGE, detail=f"login as root with {secret} failed")], proven=int("12345678"))
+    deliver(made, {"json": str(tmp_path / "report.json")}, Run(secrets={secret}))
+    text = (tmp_path / "report.json").read_text()
+    assert secret not in json.dumps(json.loads(text), ensure_ascii=False) and json.dumps(secret)[1:-1] not in text
+
+
 def test_what_is_secret_in_the_run_stays_out_of_every_report(tmp_path):
     told = f"the webhook was called with Authorization: Bearer {CANARY} and said no"
     evidence = {"source": "event", "text": told, "first": "", "last": "", "count": 1}

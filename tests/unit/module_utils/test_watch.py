@@ -146,6 +146,39 @@ def test_it_tells_what_happens_and_ends_when_all_is_well(story):
     assert all(each["at"].startswith("20") for each in result["changes"])
 
 
+def only_on(name, daemon_set):
+    """The DaemonSet, bound to one node."""
+    spec = daemon_set["spec"]
+    terms = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}]
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
+    return {**daemon_set, "spec": {**spec, "template": {"spec": {**spec["template"]["spec"], "affinity": affinity}}}}
+
+
+def test_several_daemon_sets_are_followed_together(story):
+    story.remove("pods", "pod-b")
+    story.put("daemonsets", only_on("a", DAEMON_SET))
+    story.put("nodes", node("c"))
+    story.put("pods", pod("pod-c", "c", ready=False))
+    other = only_on("b", {**DAEMON_SET, "metadata": {**DAEMON_SET["metadata"], "name": "other", "uid": "ds-other"}})
+    said = []
+
+    def say(line):
+        said.append(line[9:])
+        if len(said) == 1:
+            theirs = pod("pod-b2", "b")
+            theirs["metadata"]["ownerReferences"][0]["uid"] = "ds-other"
+            story.put(
+                "controllerrevisions", {**REVISION, "metadata": {**REVISION["metadata"], "name": "o", "uid": "o", "ownerReferences": [{"uid": "ds-other"}]}}
+            )
+            story.put("daemonsets", other)
+            story.put("pods", theirs)
+
+    with FakeApiServer(story.answer) as server:
+        result = work(options(server, daemon_sets=["nanoagent", "other"], watch_timeout=60), Run(say=say))
+    assert result["ok"] and result["daemon_sets"] == ["nanoagent/nanoagent", "nanoagent/other"]
+    assert {row["node"]: row["daemon_set"] for row in result["nodes"] if row["eligible"]} == {"a": "nanoagent/nanoagent", "b": "nanoagent/other"}
+
+
 def test_where_all_is_well_it_ends_at_once(story):
     said = []
     with FakeApiServer(story.answer) as server:
