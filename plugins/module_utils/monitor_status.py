@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import full_name
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import full_name
 from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_bundled import MONITOR
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, number, records, seconds, text
 

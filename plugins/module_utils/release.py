@@ -11,8 +11,9 @@ from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import agent_container, causes, newest_revision, revision_of_all, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import agent_container, newest_revision, revision_of_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import await_deployments
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
@@ -22,6 +23,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is
 from ansible_collections.nanoagent.k8s.plugins.module_utils.progress import Progress
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout, judge, selectors
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import one_line
 
 _LOG_LINES = 3
 _PROOF_SECONDS, _PROOF_PARALLEL = 10, 32
@@ -136,7 +138,7 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
         how = f"did not succeed within {options['wait_timeout']} s"
     else:
         how, found = "failed", [outcome, *found]
-    log = _last_log(cluster, namespace, agent_container(step["desired"]), rows)
+    log = _last_log(cluster, namespace, rows)
     text = f"{what} of DaemonSet {namespace}/{name} {how} ({report.headline(facts['summary'])}): {' | '.join(found[:4]) or 'no cause is known'}{log}"
     facts.update(causes=found, changed=True)
     # A DaemonSet that had to be made anew has left its former pods running: nothing better is behind it.
@@ -158,12 +160,13 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
     raise Failure(text, "mend the cause and run again", **facts)
 
 
-def _last_log(cluster, namespace, container, rows):
-    crashed = next((row for row in rows if row["reason"] in ("CrashLoopBackOff", "OOMKilled")), None)
+def _last_log(cluster, namespace, rows):
+    crashed = next((row for row in rows if row["container"]), None)
     if not crashed:
         return ""
-    text = cluster.logs(namespace, crashed["pod"], container, _LOG_LINES, previous=True) or cluster.logs(namespace, crashed["pod"], container, _LOG_LINES)
-    return f" | last log of {crashed['pod']}: {' / '.join(text.splitlines())[:400]}" if text.strip() else ""
+    which = namespace, crashed["pod"], crashed["container"], _LOG_LINES
+    text = one_line(" / ".join((cluster.logs(*which, previous=True) or cluster.logs(*which)).splitlines()))[:400]
+    return f" | last log of {crashed['pod']}: {text}" if text else ""
 
 
 def _remove_left_behind(cluster, namespace, labels, rows):

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import newest_revision, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_at

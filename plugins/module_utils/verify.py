@@ -13,6 +13,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import Ap
 from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import arrivals
 from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import check as check_expected
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import agent_container, full_name, newest_revision, revision_of_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
@@ -74,7 +75,7 @@ def _report(cluster, options):
         "installed": bool(daemon_sets),
         "at": stamp(cluster.now()),
         "cluster": {"server": cluster.server, "version": ""},
-        "daemon_sets": [coverage.full_name(daemon_set) for daemon_set in daemon_sets],
+        "daemon_sets": [full_name(daemon_set) for daemon_set in daemon_sets],
         "monitors": watchers,
         "warnings": _not_read(seen, ("Event", "Deployment", "ControllerRevision")) + unseen,
     }
@@ -100,7 +101,7 @@ def _report(cluster, options):
 
 def _monitors(cluster, deployments):
     """(monitor_status.monitors with their leaders, a line for each whose Lease may not be read)."""
-    electing = {coverage.full_name(deployment): deployment["metadata"] for deployment in deployments if elects(deployment)}
+    electing = {full_name(deployment): deployment["metadata"] for deployment in deployments if elects(deployment)}
     rows, unseen = [], []
     for row in monitors(deployments):
         try:
@@ -155,7 +156,7 @@ def _name(daemon_set):
 def _ending(daemon_sets):
     """A line for each DaemonSet that is being deleted: what runs now will not stay."""
     ending = [daemon_set for daemon_set in daemon_sets if at(daemon_set, "metadata", "deletionTimestamp")]
-    return [f"DaemonSet {coverage.full_name(daemon_set)} is being deleted; install it again when it is gone" for daemon_set in ending]
+    return [f"DaemonSet {full_name(daemon_set)} is being deleted; install it again when it is gone" for daemon_set in ending]
 
 
 def _read(cluster, namespace, daemon_sets):
@@ -167,7 +168,7 @@ def _read(cluster, namespace, daemon_sets):
     seen = {kind: [] for kind in ("Node", "Event", "Deployment", "Pod", "ControllerRevision")}
     for (kind, _namespace, _query), answer in zip(reads, answers):
         _take(seen, kind, answer)
-    if not all(coverage.revision_of_all(daemon_set, _known(seen, "Pod")) for daemon_set in daemon_sets):
+    if not all(revision_of_all(daemon_set, _known(seen, "Pod")) for daemon_set in daemon_sets):
         for query in _distinct(queries):
             _take(seen, "ControllerRevision", _list(cluster, "ControllerRevision", namespace, query["ControllerRevision"]))
     return seen
@@ -202,10 +203,10 @@ def _not_read(seen, kinds):
 
 
 def _revision(daemon_set, seen):
-    known = coverage.revision_of_all(daemon_set, _known(seen, "Pod"))
+    known = revision_of_all(daemon_set, _known(seen, "Pod"))
     if known or isinstance(seen["ControllerRevision"], ApiFailure):
         return known
-    return coverage.newest_revision(seen["ControllerRevision"], daemon_set)
+    return newest_revision(seen["ControllerRevision"], daemon_set)
 
 
 def _rows(cluster, agents, seen):
@@ -222,8 +223,8 @@ def _rows(cluster, agents, seen):
 
 def _check_provable(daemon_sets):
     for daemon_set in daemon_sets:
-        if coverage.agent_container(daemon_set) != CONTAINER:
-            name = coverage.full_name(daemon_set)
+        if agent_container(daemon_set) != CONTAINER:
+            name = full_name(daemon_set)
             raise Failure(f"the agent of DaemonSet {name} is not our collector and cannot prove that it sees", "set live: false")
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision
 from benchmark.recorded import NAMESPACE, Lists, counts
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"

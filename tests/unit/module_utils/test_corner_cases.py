@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import (
-    STATES,
     groups,
-    newest_revision,
-    revision_of_all,
     strangers,
     summary,
     united,
     without_nodes,
     without_pods,
 )
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision, revision_of_all
+from ansible_collections.nanoagent.k8s.plugins.module_utils.verdict import STATES
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.cluster_objects import (
     EARLIER,
     IMAGE,

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, newest_revision, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report import headline, table
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events
 

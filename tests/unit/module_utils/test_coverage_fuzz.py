@@ -16,21 +16,20 @@ from pathlib import Path
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import acceptance, report
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import (
-    STATES,
     causes,
     groups,
-    newest_revision,
-    revision_of_all,
     strangers,
     summary,
     united,
     without_nodes,
     without_pods,
 )
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision, revision_of_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import monitor_causes, monitors
 from ansible_collections.nanoagent.k8s.plugins.module_utils.progress import progress_text
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import judge, nudges
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import records
+from ansible_collections.nanoagent.k8s.plugins.module_utils.verdict import STATES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import verify
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.cluster_objects import EARLIER, NEWEST, NOW, daemon_set, event, node, pending, pod
 from ansible_collections.nanoagent.k8s.tests.unit.module_utils.test_corner_cases import CASES

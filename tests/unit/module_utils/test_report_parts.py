@@ -9,8 +9,8 @@ from itertools import combinations
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils import report_parts
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import STATES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report_parts import LOOKS, title, visible
+from ansible_collections.nanoagent.k8s.plugins.module_utils.verdict import STATES
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.reports import CASES, report, row
 
 # How linear RGB looks without one kind of cone: Machado, Oliveira and Fernandes, 2009, at full severity.

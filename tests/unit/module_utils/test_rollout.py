@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import STATES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import awaiting_secret, judge, nudges
+from ansible_collections.nanoagent.k8s.plugins.module_utils.verdict import STATES
 
 DAEMON_SET = {"metadata": {"generation": 2}, "spec": {}, "status": {"observedGeneration": 2}}
 
