@@ -123,13 +123,15 @@ def test_it_says_what_happens_to_a_pod(run_tasks, monitored, monitor_image, moni
     assert (begin["type"], begin["phase"], begin["reason"], begin["monitor"]) == ("snapshot", "begin", "start", monitor) and "missing" not in begin
 
     kubectl("apply", "-f", "-", stdin=sleeper(name, monitor_image))
-    started = until(lambda: [line for line in about(said(monitor), "Pod", name) if line["facts"].get("phase") == "Running" and "owners" in line])
+
+    def heard() -> list[dict]:
+        return [line for line in about(said(monitor), "Pod", name) if (line.get("workload") or {}).get("name") == "sleeper"]
+
+    until(lambda: [line for line in heard() if line["facts"]["phase"] == "Running"])
     [pod] = json.loads(kubectl("get", "pods", "-n", name, "-l", "app=sleeper", "-o", "json"))["items"]
-    mine = [line for line in started if line["name"] == pod["metadata"]["name"]]
-    until(lambda: [line for line in about(said(monitor), "Pod", name) if line["name"] == pod["metadata"]["name"] and line["facts"]["phase"] == "Running"])
-    lines = [line for line in about(said(monitor), "Pod", name) if line["name"] == pod["metadata"]["name"]]
+    lines = heard()
     last, [container] = lines[-1], lines[-1]["facts"]["containers"]
-    assert lines[0]["change"] == "added" and {line["change"] for line in lines[1:]} == {"changed"} and mine is not None
+    assert lines[0]["change"] == "added" and {line["change"] for line in lines[1:]} == {"changed"}
     assert (last["uid"], last["facts"]["node"]) == (pod["metadata"]["uid"], pod["spec"]["nodeName"])
     assert (last["workload"]["kind"], last["workload"]["name"]) == ("Deployment", "sleeper")
     assert [owner["kind"] for owner in last["owners"]] == ["ReplicaSet", "Deployment"]

@@ -84,7 +84,8 @@ func (s *State) Settled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, state := range s.kinds {
-		if !state.filled && state.refusal() == "" {
+		// A watch that is refused is followed by a list.
+		if !state.filled && !state.troubles["list"].refused {
 			return false
 		}
 	}

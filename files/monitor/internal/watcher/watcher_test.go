@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"nanoagent.io/monitor/internal/api"
 	"nanoagent.io/monitor/internal/config"
 )
@@ -273,6 +276,18 @@ func TestItIsSettledWhenEachKindIsReadOrRefused(t *testing.T) {
 		state.synced(&Kinds[i])
 	}
 	if !state.Settled() || len(state.Unread()) != 0 {
+		t.Error(state.Unread())
+	}
+	state = NewState(func() {})
+	refused := apierrors.NewForbidden(schema.GroupResource{}, "", nil)
+	for i := range Kinds {
+		state.note(&Kinds[i], "watch", refused)
+		if state.Settled() {
+			t.Fatal("before a list was asked for")
+		}
+		state.note(&Kinds[i], "list", refused)
+	}
+	if !state.Settled() || len(state.Unread()) != len(Kinds) {
 		t.Error(state.Unread())
 	}
 }
