@@ -111,7 +111,8 @@ def verdict(parts: list[Agent], node: dict, by_pod: dict[str, list[dict]], now: 
     row["revision"] = text(at(pod, "metadata", "labels", "controller-revision-hash"))
     row["current"] = row["revision"] == part.revision if pod and part.revision else None
     row["image_ok"], row["_digest"] = _image(part, pod, status) if pod else (None, "")
-    row["ready"] = bool(pod and is_ready(pod))
+    # A pod that only means to be there, by its affinity, is not.
+    row["ready"] = bool(pod and is_ready(pod) and at(pod, "spec", "nodeName") == row["node"])
     row["confidence"] = "" if not row["ready"] else "probed" if _probed(pod, part.container) else "started"
     if unreal:
         row.update(outcome("not a real node", "NotReal", f"{row['not_real']}: no machine that an agent could watch"))

@@ -32,9 +32,9 @@ class FakeApiServer:
                 outer.seen.append((self.command, address.path, query))
                 status, body, *more = answer(self.command, address.path, query)
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                # Without a header Date of its own: the clock is the test's.
                 self.send_response_only(status)
-                for name, value in (more[0] if more else {}).items():
+                # The clock may be the test's.
+                for name, value in {"Date": self.date_time_string(), **(more[0] if more else {})}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
