@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide, tolerates
+from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide, decider, tolerates
 
 
 def node(labels=None, taints=None, name="n1"):
@@ -199,3 +199,24 @@ def test_values_of_affinity_are_read_even_where_another_term_matches():
     decision = decide(daemon_set(affinity=terms), node({"k": "1"}))
     assert decision["run"] is None
     assert decision["blockers"][0]["detail"].endswith("nodeSelectorTerms[1].matchExpressions[0].values[0] is not a string")
+
+
+def test_one_reading_of_a_daemon_set_serves_many_nodes():
+    template = {"tolerations": [{"key": "a", "operator": "Exists"}], "nodeSelector": {"k": "v"}}
+    wanted = {"spec": {"template": {"spec": template}}}
+    nodes = [
+        {"metadata": {"name": "fits", "labels": {"k": "v"}}, "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}},
+        {
+            "metadata": {"name": "tainted", "labels": {"k": "v"}},
+            "spec": {"taints": [{"key": "a", "effect": "NoSchedule"}, {"key": "b", "effect": "NoExecute"}]},
+        },
+        {"metadata": {"name": "other"}},
+        {"metadata": []},
+    ]
+    decide_one = decider(wanted)
+    decisions = [decide_one(node) for node in nodes]
+    assert decisions == [decide(wanted, node) for node in nodes]
+    assert [decision["run"] for decision in decisions] == [True, False, False, None]
+    # The taint is named by its place among the node's.
+    assert decisions[1]["blockers"] == [{"kind": "taint", "detail": "taint b:NoExecute is not tolerated", "taint": 1}]
+    assert decider({"spec": []})(nodes[0])["run"] is None
