@@ -94,6 +94,14 @@ ROLES = {
             },
         },
     ),
+    "mirror": Role(
+        module="image_mirror",
+        short_description="Copy images to where the nodes of a closed network can pull them",
+        description=[
+            "Copies images between registries, OCI layouts and archives with the module P(nanoagent.k8s.image_mirror#module), and shows one line an image.",
+            "The result is in the variable C(mirror_result), as the module returns it; C(mirror_result.images[0].image) is the first copy's name by digest.",
+        ],
+    ),
     "preflight": Role(
         module="preflight",
         short_description="What an installation of the eBPF agent would meet, before there is one",

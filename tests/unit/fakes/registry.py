@@ -24,11 +24,15 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Fault:
-    """Answer the next `times` requests that fit with a status, or cut the connection when the status is 0."""
+    """Answer the next `times` requests that fit with a status, or cut the connection when the status is 0.
+
+    keep: before the cut, so many bytes of a blob go through.
+    """
 
     method: str
     path: str
     status: int = 0
+    keep: int | None = None
     headers: dict = field(default_factory=dict)
     body: bytes = b""
     times: int = 1
@@ -39,13 +43,25 @@ class FakeRegistry:
 
     :param auth: None, `basic` or `bearer`; with both of the latter only user and password get in
     :param digest_header: whether answers name the digest; some registries do not for HEAD
+    :param referrers: whether it keeps the lists of what refers to a manifest
+    :param most_at_once: bytes of a request that something in front of it lets through
     """
 
-    def __init__(self, auth: str | None = None, username: str = "alice", password: str = "pa55-word", digest_header: bool = True):
+    def __init__(
+        self,
+        auth: str | None = None,
+        username: str = "alice",
+        password: str = "pa55-word",
+        digest_header: bool = True,
+        referrers: bool = True,
+        most_at_once: int = 1 << 40,
+    ):
         self.auth = auth
         self.username = username
         self.password = password
         self.digest_header = digest_header
+        self.referrers = referrers
+        self.most_at_once = most_at_once
         self.realm = None
         self.refresh_token = None
         self.blobs = {}
@@ -132,6 +148,8 @@ def _handler(registry: FakeRegistry):
             registry.headers_seen.append(dict(self.headers))
             fault = registry.take_fault(self.command, parts.path)
             body = self.rfile.read(length)
+            if fault and fault.keep is not None:
+                return self._keep(parts.path, body, fault.keep)
             if fault:
                 if not fault.status:
                     return self._cut()
@@ -140,12 +158,15 @@ def _handler(registry: FakeRegistry):
                 return self._token(parse_qs(parts.query), parse_qs(body.decode()))
             if not self._allowed(parts.path):
                 return None
+            if len(body) > registry.most_at_once:
+                return self._answer(413)
             query = parse_qs(parts.query)
             for pattern, action in (
                 (r"/v2/(.+)/manifests/([^/]+)", self._manifest),
                 (r"/v2/(.+)/blobs/uploads/", self._start),
                 (r"/v2/(.+)/blobs/uploads/([0-9a-f]+)", self._upload),
                 (r"/v2/(.+)/blobs/(sha256:[0-9a-f]+)", self._blob),
+                (r"/v2/(.+)/referrers/(sha256:[0-9a-f]+)", self._referrers),
             ):
                 match = re.fullmatch(pattern, parts.path)
                 if match:
@@ -165,7 +186,7 @@ def _handler(registry: FakeRegistry):
                     return True
                 self._error(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate='Basic realm="fake"')
                 return False
-            repository = re.match(r"/v2/(.+)/(?:manifests|blobs)/", path)[1]
+            repository = re.match(r"/v2/(.+)/(?:manifests|blobs|referrers)/", path)[1]
             needed = "pull" if self.command in ("GET", "HEAD") else "push"
             scope = registry.tokens.get(given.removeprefix("Bearer "), "")
             name, access = (scope.split(":") + ["", ""])[1:3]
@@ -214,15 +235,52 @@ def _handler(registry: FakeRegistry):
                     return self._error(400, "MANIFEST_BLOB_UNKNOWN", entry["digest"])
             for name in (reference, digest):
                 registry.manifests[repository, name] = (self.headers["Content-Type"], body)
-            return self._answer(201, Location=f"/v2/{repository}/manifests/{digest}", Docker_Content_Digest=digest)
+            subject = {"OCI_Subject": content["subject"]["digest"]} if registry.referrers and "subject" in content else {}
+            return self._answer(201, Location=f"/v2/{repository}/manifests/{digest}", Docker_Content_Digest=digest, **subject)
+
+        def _referrers(self, repository: str, digest: str, **kwargs):
+            if not registry.referrers:
+                return self._error(404, "NOT_FOUND")
+            entries = []
+            for (name, reference), (media_type, data) in registry.manifests.items():
+                content = json.loads(data)
+                if name == repository and reference == _digest(data) and content.get("subject", {}).get("digest") == digest:
+                    entries.append({"mediaType": media_type, "digest": reference, "size": len(data)})
+            index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": entries}
+            return self._answer(200, json.dumps(index).encode(), Content_Type="application/vnd.oci.image.index.v1+json")
 
         def _blob(self, repository: str, digest: str, **kwargs):
             data = registry.blobs.get((repository, digest))
             if data is None:
                 return self._error(404, "BLOB_UNKNOWN", "blob unknown")
+            first = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if first:
+                start = int(first[1])
+                return self._answer(206, data[start:], Docker_Content_Digest=digest, Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}")
             return self._answer(200, data, Docker_Content_Digest=digest)
 
-        def _start(self, repository: str, **kwargs):
+        def _keep(self, path: str, body: bytes, count: int):
+            """Lets a part of a blob through, then cuts the connection."""
+            repository, name = re.fullmatch(r"/v2/(.+)/blobs/(?:uploads/)?([^/]+)", path).groups()
+            if name in registry.uploads:
+                registry.uploads[name] += body[:count]
+                return self._cut()
+            data = registry.blobs[repository, name]
+            start = int(re.sub(r"\D", "", self.headers.get("Range", "0")))
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(data) - start))
+            self.end_headers()
+            self.wfile.write(data[start : start + count])
+            # Without lingering: what was sent has to arrive.
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return None
+
+        def _start(self, repository: str, query: dict, **kwargs):
+            mounted = registry.blobs.get((query["from"][0], query["mount"][0])) if "mount" in query else None
+            if mounted is not None:
+                registry.blobs[repository, query["mount"][0]] = mounted
+                return self._answer(201, Location=f"/v2/{repository}/blobs/{query['mount'][0]}")
             upload = secrets.token_hex(8)
             registry.uploads[upload] = b""
             headers = {"OCI_Chunk_Min_Length": registry.min_chunk} if registry.min_chunk else {}
@@ -232,6 +290,8 @@ def _handler(registry: FakeRegistry):
             if upload not in registry.uploads or query.get("state") != ["a/b"]:
                 return self._error(404, "BLOB_UPLOAD_UNKNOWN")
             have = registry.uploads[upload]
+            if self.command == "GET":
+                return self._answer(204, Location=self.path, Range=f"0-{max(0, len(have) - 1)}")
             if self.command == "PATCH":
                 first, last = map(int, self.headers["Content-Range"].split("-"))
                 if first != len(have) or last != first + len(body) - 1:

@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole job of the module image_mirror: find out what is missing where, and copy that."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.nanoagent.k8s.plugins.module_utils import registry
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_copy import Mover, Planner, Wish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location import destination_of, source_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_places import Places
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.mirror_task import SharedArchive, Task
+from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_access import RegistryAccess
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_progress import TransferProgress, megabytes
+
+# Images that are looked at and finished at the same time; their blobs share one budget.
+_IMAGES_AT_ONCE = 8
+
+
+def work(options: dict, run: Run) -> dict:
+    """The job of the module image_mirror: make every destination hold its image; the module's result.
+
+    In check mode nothing is written and the result is the same.
+
+    :raises Failure: with one line for the user; the images that could be copied are
+    """
+    if registry.REQUESTS_IMPORT_ERROR:
+        raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
+    tasks = [Task(wish) for wish in wishes(options)]
+    parallel = options["parallel"]
+    if parallel < 1:
+        raise Failure(f"parallel is {parallel}", "give 1 or more")
+    access = RegistryAccess(options, parallel + _IMAGES_AT_ONCE, run.secrets)
+    places = Places(access, run.temp_dir)
+    with (
+        ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images,
+        ThreadPoolExecutor(max_workers=parallel) as requests,
+        ThreadPoolExecutor(max_workers=parallel) as blobs,
+    ):
+
+        def in_parallel(function, items):
+            return list(requests.map(function, items))
+
+        def each(step, chosen, *arguments):
+            list(images.map(lambda task: task.attempt(step, *arguments), chosen))
+
+        planner = Planner(in_parallel)
+        archives = _archives(tasks, places)
+        each(_plan, tasks, planner, places, archives)
+        for archive in archives.values():
+            archive.plan_again(planner)
+        if any(task.writes for task in tasks) and not run.check_mode:
+            for archive in archives.values():
+                archive.begin()
+            todo = [task for task in tasks if task.writes and not task.failure]
+            mover = Mover(blobs, in_parallel, TransferProgress(run.say, "mirror", _announce(todo, run.say)))
+            each(_copy, todo, mover, run.say)
+            for archive in archives.values():
+                archive.finish()
+    return _result(tasks, access, run)
+
+
+def wishes(options: dict) -> list[Wish]:
+    """What the options ask for, in their order. Pure.
+
+    :raises Failure: a name is malformed, or two images have one destination
+    """
+    found, targets = [], set()
+    for image in options["images"]:
+        source = source_of(image["source"])
+        target = destination_of(source, image["destination"])
+        if target.is_archive and source.path == target.path:
+            raise Failure(f"{target.path} is source and destination", "give another path")
+        if target.tag and (target.place, target.tag) in targets:
+            raise Failure(f"images has the destination {target} twice", "give each image a name of its own")
+        targets.add((target.place, target.tag))
+        found.append(Wish(source, target, tuple(image.get("platforms") or ()), options["referrers"]))
+    return found
+
+
+def _archives(tasks, places):
+    """Where an archive is -> it, with its tasks."""
+    found = {}
+    for task in tasks:
+        place = task.wish.target.place
+        if task.wish.target.is_archive:
+            if place not in found:
+                found[place] = SharedArchive(places.existing(task.wish.target))
+            found[place].tasks.append(task)
+    return found
+
+
+def _plan(task, planner, places, archives):
+    wish = task.wish
+    task.source = lambda: places.source(wish.source)
+    if wish.target.is_archive:
+        task.plan = planner.plan(wish, task.source, archives[wish.target.place].existing, None)
+    else:
+        task.target = places.target(wish.target)
+        task.plan = planner.plan(wish, task.source, task.target, task.target)
+        task.writes = task.plan.digest != task.plan.before
+
+
+def _announce(tasks, say):
+    """Says what is going to be copied; the number of bytes."""
+    sizes = {(*task.wish.target.place, digest): entry["size"] for task in tasks for digest, entry in task.plan.blobs.items()}
+    total = sum(sizes.values())
+    say(f"mirror: {len(tasks)} {'image' if len(tasks) == 1 else 'images'} to copy, {len(sizes)} blobs, {megabytes(total)} MB")
+    return total
+
+
+def _copy(task, mover, say):
+    mover.move_blobs(task.plan, task.source(), task.target)
+    if not task.wish.target.is_archive:
+        mover.put_manifests(task.plan, task.target)
+        say(f"mirror: {task.wish.target} is {task.plan.digest}")
+
+
+def _result(tasks, access, run):
+    images = [_image(task) for task in tasks]
+    failed = [task.failure for task in tasks if task.failure]
+    facts = {
+        "changed": any(task.writes and not task.failure for task in tasks),
+        "images": images,
+        "lines": [_line(image, run.check_mode) for image in images],
+        "bytes": sum(image.get("bytes", 0) for image in images),
+        "requests": access.requests(),
+    }
+    if failed:
+        more = f" ({len(failed)} of {len(tasks)} images failed, see images)" if len(tasks) > 1 else ""
+        raise Failure(failed[0].what + more, failed[0].next_step, **facts)
+    result = {**facts, "warnings": list(dict.fromkeys(note for task in tasks for note in task.plan.notes))}
+    if run.diff:
+        before = [f"{task.wish.target}: {task.plan.before}\n" for task in tasks if task.plan.before]
+        result["diff"] = {"before": "".join(before), "after": "".join(f"{task.wish.target}: {task.plan.digest}\n" for task in tasks)}
+    return result
+
+
+def _image(task):
+    wish, plan = task.wish, task.plan
+    known = {"source": str(wish.source), "destination": str(wish.target)}
+    if task.failure:
+        return {**known, "changed": False, "error": task.failure.message}
+    found = {
+        **known,
+        "changed": task.writes,
+        "digest": plan.digest,
+        "before": plan.before,
+        "manifests": sum(len(stage) for stage in plan.stages),
+        "blobs": len(plan.blobs),
+        "bytes": plan.bytes,
+        "mounted": plan.mounted,
+        "referrers": plan.referrers,
+    }
+    return {**found, "image": f"{wish.target.reference.name}@{plan.digest}"} if wish.target.reference else found
+
+
+def _line(image, check_mode):
+    if "error" in image:
+        return f"{image['destination']}: {image['error']}"
+    if not image["changed"]:
+        return f"{image['destination']}: unchanged"
+    return f"{image['destination']}: {'would be copied' if check_mode else 'copied'}, {megabytes(image['bytes'])} MB"

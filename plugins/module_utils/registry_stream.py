@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blobs of any size from and to a registry: streamed, taken up again after a cut, or mounted; and what refers to an image."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils import patience
+from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import PIECE, BlobReader, Body
+from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import INDEX_TYPE
+from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import Answer, Call, Registry, RegistryFailure, Transient
+
+# A blob that did not get through in one piece goes in chunks of this size, or larger ones where the registry says so.
+CHUNK = 16 << 20
+# Some registries take this many parts of a blob at most.
+_MOST_CHUNKS = 4000
+_BINARY = {"Content-Type": "application/octet-stream"}
+
+
+class StreamingRegistry(Registry):
+    """A Registry that is patient for some seconds without any progress, rather than for a number of attempts.
+
+    :param patience_seconds: after which a request that keeps failing in ways that may pass is given up
+    """
+
+    def __init__(self, *arguments, patience_seconds: float = 60.0, chunk: int = CHUNK, **options):
+        super().__init__(*arguments, **options)
+        self._patience = patience_seconds
+        self._chunk = chunk
+
+    def _pause(self, transient: Transient, tried: int, waited: float) -> float | None:
+        return patience.pause(tried, waited, self._patience, transient.failure.status, transient.pause)
+
+    # -- downloads
+
+    def blob_pieces(self, repository: str, descriptor: dict, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a blob from a position on. After a cut it goes on where it was, with growing pauses while nothing comes.
+
+        :raises RegistryFailure: the blob is not there, or no more comes
+        """
+        digest, size = descriptor["digest"], descriptor["size"]
+        position, tried, began, empty = start, 0, time.monotonic(), 0
+        while position < size:
+            before = position
+            try:
+                for piece in self._pieces_once(repository, digest, position):
+                    position += len(piece)
+                    tried, began = 0, time.monotonic()
+                    yield piece
+                if position < size:
+                    # Whatever is in between may have lost the rest; once there twice was none, there is none.
+                    empty = empty + 1 if position == before else 0
+                    call = self._blob_call(repository, digest, position)
+                    short = self._failure(call, f"it ends after {position} of {size} bytes", "is the registry's storage damaged, or a proxy in between?")
+                    raise short if empty == 2 else Transient(short)
+            except Transient as transient:
+                tried += 1
+                self._rest(transient, tried, time.monotonic() - began)
+
+    def _blob_call(self, repository: str, digest: str, position: int) -> Call:
+        # Otherwise a server may compress what it sends, and the bytes would not be those of the digest.
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={position}-"} if position else {})}
+        return Call("GET", self._url(repository, "blobs", digest), repository, f"blob {digest}", headers)
+
+    def _pieces_once(self, repository, digest, position):
+        call = self._blob_call(repository, digest, position)
+
+        def send(call: Call, authorization: str | None) -> Answer:
+            with self._transport(call):
+                response = self._response(call, authorization)
+                if response.status_code in (200, 206):
+                    return Answer(response.status_code, response.headers, b"", response)
+                return self._read(call, response)
+
+        answer = self._attempt(call, (200, 206), send)
+        # Where a server knows no ranges, everything comes again from the beginning.
+        skip = position if answer.status == 200 else 0
+        with answer.response as response:
+            while True:
+                with self._transport(call):
+                    piece = response.raw.read(PIECE, decode_content=False)
+                if not piece:
+                    return
+                dropped = min(skip, len(piece))
+                skip -= dropped
+                if piece[dropped:]:
+                    yield piece[dropped:]
+
+    # -- uploads
+
+    def send_blob(self, repository: str, blob: BlobReader, mount_from: str = "") -> bool:
+        """Makes the repository hold a blob; whether it could be mounted from another repository of this registry, so that nothing was sent.
+
+        It goes in one request. Where that breaks, or is too much for something on the way, it goes in chunks, from where the registry has it.
+        :raises RegistryFailure: the registry does not take it
+        """
+        upload = _Upload(self, repository, blob, mount_from)
+        tried, began = 0, time.monotonic()
+        while True:
+            sent = upload.sent
+            try:
+                return upload.attempt()
+            except Transient as transient:
+                if upload.sent > sent:
+                    tried, began = 0, time.monotonic()
+                tried += 1
+                self._rest(transient, tried, time.monotonic() - began)
+                if upload.is_there():
+                    return False
+
+    # -- what refers to an image
+
+    def referrers(self, repository: str, digest: str) -> list[dict]:
+        """Descriptors of the manifests whose subject is this one, by the referrers API or else by its fallback tag."""
+        found, url = [], self._url(repository, "referrers", digest)
+        while url:
+            call = Call("GET", url, repository, f"referrers of {digest}", {"Accept": INDEX_TYPE})
+            answer = self._run(call, allowed=(200, 400, 404, 405, 406, 501))
+            manifests = _index_entries(answer.body) if answer.status == 200 else None
+            if manifests is None:
+                fallback = self.get_manifest(repository, referrers_tag(digest))
+                return _index_entries(fallback["data"]) or [] if fallback else []
+            found += manifests
+            following = re.search(r'<([^>]*)>\s*;[^,]*rel="?next"?', answer.headers.get("Link", ""))
+            url = following and urljoin(url, following[1])
+            if url and not self._is_ours(url):
+                break
+        return found
+
+
+class _Upload:
+    """One blob on its way into a repository, over several attempts."""
+
+    def __init__(self, registry: StreamingRegistry, repository: str, blob: BlobReader, mount_from: str):
+        self._registry, self._repository, self._blob, self._mount_from = registry, repository, blob, mount_from
+        self._what = f"blob {blob.digest}"
+        self._chunk = max(registry._chunk, -(-blob.size // _MOST_CHUNKS))
+        self._in_chunks = False
+        self._location = None
+        self.sent = 0
+
+    def attempt(self) -> bool:
+        """Goes as far as it gets; whether the blob was mounted.
+
+        :raises Transient: it may pass
+        """
+        if self._location is None and self._start():
+            return True
+        if not self._in_chunks:
+            try:
+                self._put(Body(self._blob, 0, self._blob.size) if self._blob.size else b"")
+                return False
+            except RegistryFailure as failure:
+                if failure.status != 413 or self._blob.size <= self._chunk:
+                    raise
+            self._in_chunks = True
+            self._start()
+        while self.sent < self._blob.size:
+            self._patch(min(self._chunk, self._blob.size - self.sent))
+        self._put(b"")
+        return False
+
+    def is_there(self) -> bool:
+        """After a failed attempt: whether it has arrived all the same. If not, finds out where to go on."""
+        registry = self._registry
+        if registry.has_blob(self._repository, self._blob.digest):
+            return True
+        location, self._location = self._location, None
+        self._in_chunks = self._in_chunks or self._blob.size > self._chunk
+        if location and self._in_chunks:
+            answer = registry._run(self._call("GET", location), allowed=(200, 202, 204, 400, 403, 404, 405, 416))
+            there = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
+            # An upload that has nothing yet says 0-0 too.
+            if answer.status in (200, 202, 204) and there and 0 < int(there[1]) < self._blob.size:
+                self.sent = int(there[1]) + 1
+                self._location = registry._location(self._call("GET", location), answer) if "Location" in answer.headers else location
+        return False
+
+    def _start(self) -> bool:
+        registry, self.sent = self._registry, 0
+        url = registry._url(self._repository, "blobs", "uploads/")
+        if self._mount_from:
+            query = urlencode({"mount": self._blob.digest, "from": self._mount_from})
+            call = self._call("POST", f"{url}?{query}", also_from=self._mount_from)
+            try:
+                answer = registry._attempt(call, allowed=(201, 202))
+                if answer.status == 201:
+                    return True
+                return self._started(call, answer)
+            except RegistryFailure:
+                # Whoever may not read there can still send it.
+                self._mount_from = ""
+        call = self._call("POST", url)
+        return self._started(call, registry._attempt(call, allowed=(202,)))
+
+    def _started(self, call, answer):
+        self._location = self._registry._location(call, answer)
+        least = answer.headers.get("OCI-Chunk-Min-Length", "")
+        self._chunk = max(self._chunk, int(least) if least.isdigit() else 0)
+        return False
+
+    def _patch(self, length):
+        registry, start = self._registry, self.sent
+        headers = {**_BINARY, "Content-Range": f"{start}-{start + length - 1}"}
+        call = self._call("PATCH", self._location, headers, lambda: Body(self._blob, start, length))
+        try:
+            answer = registry._attempt(call, allowed=(202, 204))
+        except RegistryFailure as failure:
+            if failure.status in (404, 416):
+                # The registry has forgotten the upload, or has another part of it.
+                raise Transient(failure) from None
+            raise
+        self._location = registry._location(call, answer)
+        self.sent += length
+
+    def _put(self, body):
+        parts = urlsplit(self._location)
+        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("digest", self._blob.digest)])
+        call = self._call("PUT", urlunsplit(parts._replace(query=query)), _BINARY, lambda: body)
+        self._registry._attempt(call, allowed=(201, 204))
+
+    def _call(self, method, url, headers=None, open_body: Callable | None = None, also_from=""):
+        return Call(method, url, self._repository, self._what, headers or {}, open_body, also_from)
+
+
+def _index_entries(body):
+    """The descriptors of an index; None where it is none."""
+    try:
+        entries = json.loads(body)["manifests"]
+        return [entry for entry in entries if isinstance(entry["digest"], str)]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def referrers_tag(digest: str) -> str:
+    """The tag under which a registry without the referrers API keeps the list of what refers to a digest."""
+    return digest.replace(":", "-")

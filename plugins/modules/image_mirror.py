@@ -1,0 +1,293 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_mirror
+short_description: Copy container images between registries, OCI layouts and archives
+version_added: 0.1.0
+author:
+  - The nanoagent.k8s maintainers (@nanoagent)
+description:
+  - Copies images of any number of platforms, with the signatures and other things that refer to them, to the byte, so that
+    every digest stays what it is. Needs no Docker, skopeo or crane.
+  - Only what is missing at the destination is moved. Of each image the blobs go first, then its manifests, then what
+    refers to it, and last its tag, so that a tag never names half an image.
+  - A connection that breaks is taken up where it was. Each blob is checked against its digest on the way.
+  - Where the source is given by digest and the destination has it, one request at the destination tells so, and the
+    source is not asked.
+extends_documentation_fragment:
+  - nanoagent.k8s.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Asks what is missing at each destination, so that RV(images) and RV(bytes) tell what a run copies.
+  diff_mode:
+    support: full
+    details:
+      - Digests before and after.
+  idempotent:
+    support: full
+options:
+  images:
+    description:
+      - What to copy.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      source:
+        description:
+          - The image to copy, as C(docker://host/repository:tag) or the same without C(docker://) in a registry,
+            C(oci:folder:tag) in an OCI image layout, C(oci-archive:file:tag) in its tar, C(docker-archive:file:name) in what
+            C(docker save) wrote. Archives may be compressed with gzip. A digest, as in C(host/repository@sha256:...), may stand in
+            place of the tag.
+          - In a registry neither means the tag V(latest). A folder or archive with one image needs no tag.
+        type: str
+        required: true
+      destination:
+        description:
+          - Where to copy it, written in the same way, without a digest. Without a tag it takes the source's.
+          - A folder keeps the other images that it holds. An archive is written as a whole and holds exactly the images that
+            one call of this module puts there. V(docker-archive) takes an image of one platform, which O(images[].platforms) can choose;
+            it is an OCI archive at the same time.
+        type: str
+        required: true
+      platforms:
+        description:
+          - Copy only these platforms of the image, written as V(linux/amd64) or V(linux/arm64/v8). All by default.
+          - A part of an index is another index, with another digest, and a warning says so. The digests of the platforms'
+            own manifests stay. Signatures of the whole index are left out then, since they are about another digest.
+        type: list
+        elements: str
+  referrers:
+    description:
+      - Whether what refers to an image comes along when it is copied; signatures, attestations and bills of materials, by
+        the referrers API, its fallback tag, and the tags C(sha256-....sig), C(.att) and C(.sbom) of cosign.
+      - An image that is at its destination already is left alone, also where its source has got new signatures since.
+    type: bool
+    default: true
+  parallel:
+    description:
+      - How many blobs are moved at once, of all images together.
+    type: int
+    default: 8
+  registries:
+    description:
+      - How registries are reached, where it is not anonymous and with TLS by an authority that the system trusts.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      host:
+        description:
+          - The registry's name as it stands in an image's, with its port if it has one; C(docker.io) for Docker Hub.
+        type: str
+        required: true
+      username:
+        description:
+          - User at the registry, or at the token service that it names.
+        type: str
+      password:
+        description:
+          - Password or access token of that user.
+        type: str
+      token:
+        description:
+          - A bearer token that the registry takes as it is, in place of user and password.
+        type: str
+      ca_cert:
+        description:
+          - Path of the certificate authority (PEM) that signed the registry's certificate, in place of those the system trusts.
+        type: path
+      client_cert:
+        description:
+          - Path of our own certificate (PEM), where the registry asks for one. It may hold the key too.
+        type: path
+      client_key:
+        description:
+          - Path of the key (PEM) of O(registries[].client_cert).
+        type: path
+      validate_certs:
+        description:
+          - Whether the registry's certificate is checked.
+        type: bool
+        default: true
+      plain_http:
+        description:
+          - Speak HTTP without TLS. Never done unless asked for here, whatever the host.
+        type: bool
+        default: false
+  docker_config:
+    description:
+      - Path of a Docker C(config.json) to take logins from, as C(docker login) and others write it, for registries without a login in O(registries).
+      - Its C(credHelpers), C(auths) and C(credsStore) are used, in this order. It is read only when named here. The logins of cloud
+        registries come from their helpers, such as C(docker-credential-ecr-login).
+    type: path
+  pull_secret:
+    description:
+      - A pull secret of Kubernetes to take logins from, before O(docker_config); the Secret as the API gives it, or the content
+        of its key C(.dockerconfigjson).
+    type: jsonarg
+requirements:
+  - requests (Python; the package C(kubernetes) brings it along)
+notes:
+  - Proxies are taken from the environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY).
+  - Layers of docker archives are kept as they are there, which is mostly uncompressed. Such an archive has no manifest unless it is an OCI archive
+    too; then one is made, the same everywhere.
+  - A compressed archive is expanded once into Ansible's local temporary folder.
+seealso:
+  - module: nanoagent.k8s.collector_image
+  - name: OCI distribution specification
+    description: The interface of registries.
+    link: https://github.com/opencontainers/distribution-spec
+"""
+
+EXAMPLES = r"""
+- name: Mirror an image to a closed network's registry
+  nanoagent.k8s.image_mirror:
+    images:
+      - source: ghcr.io/spyderbat/nano-agent:1.0.90
+        destination: registry.example.com:5000/mirror/nano-agent
+    registries:
+      - host: registry.example.com:5000
+        username: mirror
+        password: "{{ registry_password }}"
+        ca_cert: /etc/ssl/company.pem
+  register: mirrored
+
+- name: Use it by digest
+  nanoagent.k8s.agent:
+    profile: spyderbat
+    registration_code: "{{ code }}"
+    image: "{{ mirrored.images[0].image }}"
+
+- name: Carry two images over on a disk, for one platform
+  nanoagent.k8s.image_mirror:
+    images:
+      - source: ghcr.io/spyderbat/nano-agent:1.0.90
+        destination: oci-archive:/media/disk/images.tar:nano-agent
+        platforms: [linux/amd64]
+      - source: registry.k8s.io/pause:3.10
+        destination: oci-archive:/media/disk/images.tar:pause
+        platforms: [linux/amd64]
+
+- name: Push what the vendor publishes as an archive
+  nanoagent.k8s.image_mirror:
+    images:
+      - source: docker-archive:/media/disk/nano-agent.tar.gz
+        destination: registry.example.com:5000/mirror/nano-agent:1.0.90
+    docker_config: ~/.docker/config.json
+"""
+
+RETURN = r"""
+images:
+  description: What became of each image, in the order of the option. Also there when the module fails.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    source:
+      description: The image that was to be copied.
+      type: str
+      sample: ghcr.io/spyderbat/nano-agent:1.0.90
+    destination:
+      description: Where to.
+      type: str
+      sample: registry.example.com:5000/mirror/nano-agent:1.0.90
+    image:
+      description: The copy by name and digest, as pods should refer to it; only where it is in a registry.
+      type: str
+      sample: registry.example.com:5000/mirror/nano-agent@sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    changed:
+      description: Whether it was copied, or in check mode would be.
+      type: bool
+      sample: true
+    digest:
+      description: Digest of the image at its destination.
+      type: str
+      sample: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    before:
+      description: Digest of what had that name before, null where nothing had.
+      type: str
+      sample: null
+    manifests:
+      description: Number of manifests that were missing.
+      type: int
+      sample: 3
+    blobs:
+      description: Number of configurations and layers that were missing.
+      type: int
+      sample: 8
+    bytes:
+      description: Size of these together.
+      type: int
+      sample: 155189248
+    mounted:
+      description: How many of these the registry took over from another of its repositories, so that they were not sent. Always 0 in check mode.
+      type: int
+      sample: 0
+    referrers:
+      description: Digests of what came along because it refers to the image.
+      type: list
+      elements: str
+      sample: []
+    error:
+      description: Why it could not be copied; the fields from RV(images[].digest) on are missing then.
+      type: str
+lines:
+  description: One line an image, for people.
+  returned: always
+  type: list
+  elements: str
+  sample: ["registry.example.com:5000/mirror/nano-agent:1.0.90: copied, 155.2 MB"]
+bytes:
+  description: Bytes of all missing blobs together.
+  returned: always
+  type: int
+  sample: 155189248
+requests:
+  description: Number of requests to each registry by HTTP method, and C(token) for those to its token service.
+  returned: always
+  type: dict
+  sample:
+    registry.example.com:5000:
+      HEAD: 1
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_access
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_mirror import work
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+
+RULES = {}
+
+
+def argument_spec():
+    return {
+        "images": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "source": {"type": "str", "required": True},
+                "destination": {"type": "str", "required": True},
+                "platforms": {"type": "list", "elements": "str"},
+            },
+        },
+        "referrers": {"type": "bool", "default": True},
+        "parallel": {"type": "int", "default": 8},
+        **registry_access.OPTIONS,
+    }
+
+
+def main():
+    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+
+
+if __name__ == "__main__":
+    main()
