@@ -13,6 +13,8 @@ none of them runs here. What the operator would make, a Secret, is made by the t
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import contextmanager
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
@@ -173,19 +175,42 @@ def test_monitors_of_prometheus(run_tasks, options, push, shipped, kubectl, kind
     remove(run_tasks, kubectl, options)
 
 
-def test_an_external_secret(run_tasks, options, push, shipped, kubectl, kinds, name):
+@contextmanager
+def operator(kubectl, namespace: str, seconds: float):
+    """Does what the External Secrets operator would do in this namespace: makes the Secret of an ExternalSecret, some seconds after it came."""
+    ended, failed = threading.Event(), []
+
+    def work():
+        try:
+            while not ended.wait(0.2):
+                for made in json.loads(kubectl("get", "externalsecrets", "-n", namespace, "-o", "json"))["items"]:
+                    if ended.wait(seconds):
+                        return
+                    owner = {"apiVersion": made["apiVersion"], "kind": made["kind"], "name": made["metadata"]["name"], "uid": made["metadata"]["uid"]}
+                    metadata = {"name": made["spec"]["target"]["name"], "namespace": namespace, "ownerReferences": [owner]}
+                    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"registration-code": "c"}}
+                    kubectl("create", "-f", "-", stdin=json.dumps(secret))
+                    return
+        except AssertionError as error:
+            failed.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        worker.join()
+    assert not failed, failed
+
+
+def test_an_external_secret_is_waited_for(run_tasks, options, push, shipped, kubectl, kinds, name):
     external = {"store": "vault", "remote_key": "agents/code", "property": "value", "refresh_interval": "30m"}
     given = {**options, **WRITABLE, "image": push(shipped), "profile": "custom", "args": ["run"], "credentials": {"external_secret": external}}
-    settle(run_tasks, {**given, "wait": False})
+    with operator(kubectl, name, 5):
+        first = settle(run_tasks, given)
+    assert first["summary"]["ready"] == first["summary"]["eligible"] > 0
     assert spec_of(kubectl, "ExternalSecret", name, f"{name}-credentials")["data"][0]["remoteRef"]["nullBytePolicy"] == "Ignore"
-
-    made = json.loads(kubectl("get", "externalsecret", "-n", name, f"{name}-credentials", "-o", "json"))
-    owner = {"apiVersion": made["apiVersion"], "kind": made["kind"], "name": made["metadata"]["name"], "uid": made["metadata"]["uid"]}
-    metadata = {"name": made["spec"]["target"]["name"], "namespace": name, "ownerReferences": [owner]}
-    kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"registration-code": "c"}}))
-    kubectl("rollout", "status", "daemonset", "-n", name, name, "--timeout=120s")
-    [ready] = run_tasks([{AGENT: {**given, "resources": SMALL}}])
-    assert written(ready) == [] and not ready["changed"] and ready["summary"]["ready"] == ready["summary"]["eligible"] > 0
 
     less = {key: value for key, value in external.items() if key != "property"}
     changed = settle(run_tasks, {**given, "credentials": {"external_secret": less}})
