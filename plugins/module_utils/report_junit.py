@@ -39,8 +39,7 @@ def render(report: dict) -> str:
 
 
 def _node(row, report, allowed):
-    group = row["pool"] or row["zone"] or "nodes"
-    case = _case(group, row["node"], ((row.get("proof") or {}).get("round_trip_ms") or 0) / 1000)
+    case = _case(row["pool"] or row["zone"], row["node"], ((row.get("proof") or {}).get("round_trip_ms") or 0) / 1000)
     if report_parts.fails(row, report, allowed):
         code, detail, fix = cause(row)
         _outcome(case, "failure", f"{report_parts.look(row, report)}: {detail or code}", code, fix, row["evidence"])
@@ -59,13 +58,14 @@ def _acceptance(report):
 
 
 def _case(group, name, seconds):
-    return ElementTree.Element("testcase", {"classname": report_parts.visible(group), "name": report_parts.visible(name), "time": f"{seconds:.3f}"})
+    words = {"classname": report_parts.visible(group) or "nodes", "name": report_parts.visible(name) or "without a name"}
+    return ElementTree.Element("testcase", {**words, "time": f"{seconds:.3f}"})
 
 
-def _outcome(case, word, message, code="", *lines):
+def _outcome(case, word, message, code=None, *lines):
     element = ElementTree.SubElement(case, word, {"message": report_parts.visible(message)})
-    if code:
-        element.set("type", report_parts.visible(code))
+    if code is not None:
+        element.set("type", report_parts.visible(code) or "Unknown")
     texts = [_evidence(line) if isinstance(line, dict) else line for line in lines]
     element.text = "\n".join(report_parts.visible(text) for text in texts if text) or None
 
