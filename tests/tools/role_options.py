@@ -81,8 +81,6 @@ ROLES = {
                     "ask for our own monitor and name no image of it.",
                 ],
                 "type": "bool",
-                "default": "{{ agent_profile | default('bundled') == 'bundled' and (agent_monitor | default({})).enabled | default(false) | bool "
-                "and not (agent_monitor | default({})).image | default('') }}",
             },
             "monitor_name": {
                 "description": ["Where to push the monitor's image, by default O(collector_image_name) with C(-monitor) added to the tag."],
