@@ -264,7 +264,9 @@ nodes:
   returned: always
   contains:
     node:
-      description: The node's name.
+      description:
+        - The node's name. Beside it C(uid), C(os), C(arch), C(kernel), C(version) of the kubelet, C(runtime), C(pool), C(zone), C(created), C(cordoned),
+          C(up) (its kubelet reports) and C(not_real) (what stands behind a node that is no machine).
       type: str
     state:
       description:
@@ -296,6 +298,15 @@ nodes:
       description: Names of all the agents' pods there, those that end among them.
       type: list
       elements: str
+    container:
+      description: Name of the container that ended, where the reason is that one did; empty otherwise.
+      type: str
+    container_id:
+      description: The agent's container there, without the runtime's prefix.
+      type: str
+    revision:
+      description: The pod's C(controller-revision-hash).
+      type: str
     current:
       description: Whether the pod is of the newest revision; null where that cannot be told.
       type: bool
@@ -304,6 +315,9 @@ nodes:
       type: bool
     passing:
       description: Whether what is wrong passes by itself.
+      type: bool
+    final:
+      description: Whether it cannot pass by itself.
       type: bool
     evidence:
       description: What the reason was read from, and when it was first and last seen.
