@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -237,9 +238,26 @@ def test_an_image_that_cannot_ask_and_a_namespace_that_lets_no_job_in(run_tasks,
     until(lambda: not of_namespace(kubectl, name) and not of_namespace(kubectl, "default"))
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next(run_tasks, wanted, kubectl, name, tmp_path):
+def children(pid):
+    """The processes that a process has started, and those that these have."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(child): int(parent) for child, parent in (line.split() for line in listed.splitlines())}
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found[1:]
+
+
+@pytest.fixture
+def silent(place):
+    """A URL at which a connection is taken and never answered."""
+    with socket.create_server((place, 0)) as listener:
+        yield f"http://{place}:{listener.getsockname()[1]}/"
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next(run_tasks, wanted, kubectl, name, silent, tmp_path):
     kubectl("create", "namespace", name)
-    given = {**wanted, "skip": ONLY["egress"], "egress_timeout": 10, "egress_urls": ["http://192.0.2.1/"]}
+    given = {**wanted, "skip": ONLY["egress"], "egress_timeout": 15, "egress_urls": [silent]}
     play = {
         "hosts": "localhost",
         "connection": "local",
@@ -250,11 +268,13 @@ def test_what_a_killed_run_left_is_swept_by_the_next(run_tasks, wanted, kubectl,
     (tmp_path / "killed.yml").write_text(json.dumps([play]))
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(Path(__file__).parents[2] / ".build/collections")}
     command = [str(Path(sys.executable).with_name("ansible-playbook")), str(tmp_path / "killed.yml")]
-    running = subprocess.Popen(command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: any(one.startswith("job") for one in of_namespace(kubectl, name)))
     finally:
-        os.killpg(running.pid, signal.SIGKILL)
+        # Ansible's workers have sessions of their own.
+        for pid in [*children(running.pid), running.pid]:
+            os.kill(pid, signal.SIGKILL)
         running.wait()
     ended = '{.items[*].status.conditions[?(@.status=="True")].type}'
     until(lambda: {"Complete", "Failed"} & set(kubectl("get", "jobs", "-n", name, "-o", f"jsonpath={ended}").split()))
