@@ -13,14 +13,11 @@ import json
 import os
 import sys
 import tempfile
+from importlib import import_module
 
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
-
-# Loaded before the first fork.
-init_plugin_loader([os.environ["ANSIBLE_COLLECTIONS_PATH"]])
-from ansible_collections.nanoagent.k8s.plugins.inventory import nodes  # noqa: E402,F401 (the path comes first)
 
 
 def read(request: dict) -> dict:
@@ -40,6 +37,9 @@ def answer(request: dict, pipe: int, said) -> None:
 
 
 def main() -> None:
+    # What each child would load for itself.
+    init_plugin_loader([os.environ["ANSIBLE_COLLECTIONS_PATH"]])
+    import_module("ansible_collections.nanoagent.k8s.plugins.inventory.nodes")
     for line in sys.stdin:
         with tempfile.TemporaryFile("w+") as said:
             reading, writing = os.pipe()
