@@ -48,7 +48,9 @@ def _line(row, proofs):
     proof = row.get("proof")
     if proofs:
         cells.append("-" if not proof else f"{proof['latency_ms']} ms" if proof["proven"] else "FAILED")
-    reason = "" if row["state"] == "ready" else f"{row['reason']}: {row['detail']}" if row["detail"] else row["reason"]
+    reason = f"{row['reason']}: {row['detail']}" if row["detail"] else row["reason"]
+    if row["state"] == "ready":
+        reason = "no readiness probe" if row["confidence"] == "started" else ""
     if proof and not proof["proven"] and row["state"] == "ready":
         reason = f"no proof: {proof['reason']}"
     return cells + [reason]

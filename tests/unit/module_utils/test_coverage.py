@@ -95,6 +95,13 @@ def test_a_cordoned_node_stays_eligible_and_shows_as_such():
     assert "ready (cordoned)" in table(rows)[1]
 
 
+def test_a_pod_without_a_readiness_probe_is_shown_as_such():
+    probed = pod("p", "b")
+    probed["spec"]["containers"] = [{"name": "collector", "readinessProbe": {"exec": {}}}]
+    lines = table(verdicts(DAEMON_SET, [node("a"), node("b")], [pod("q", "a"), probed], "new", []))
+    assert [line.endswith("no readiness probe") for line in lines] == [False, True, False]
+
+
 def test_summary_and_causes():
     rows = verdicts(DAEMON_SET, [node("a"), node("b"), node("c", up=False)], [pod("p", "a")], "new", [])
     counts = summary(rows)
