@@ -9,11 +9,11 @@ import copy
 from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.apply import judgeable
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count, finding
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
-from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
 
 # What the DaemonSet controller adds to each of its pods.
 _AUTOMATIC = [
@@ -64,8 +64,7 @@ def judge_pod(cluster: Cluster, pod: dict, without: list[str]) -> tuple[list[dic
 
 def judge_objects(cluster: Cluster, steps: list[dict], namespace_exists: bool, force: bool) -> list[dict]:
     """Findings of the check admission for the objects that a plan writes; steps: of plan.plan."""
-    due = [step["desired"] for step in changes(steps) if step["desired"] and step["action"] != "recreate"]
-    judged = [obj for obj in due if namespace_exists or not identity(obj)[1]]
+    judged, left = judgeable(steps, namespace_exists)
     answers = cluster.parallel([partial(_apply, cluster, obj, force) for obj in judged])
     found, well = [], 0
     for obj, failure in zip(judged, answers):
@@ -75,13 +74,16 @@ def judge_objects(cluster: Cluster, steps: list[dict], namespace_exists: bool, f
             found.append(finding("admission", "skipped", f"cannot be tried: {failure.what}", _NO_DRY_RUN_FIX, title(obj)))
         elif not is_missing_right(failure):
             found.append(finding("admission", "error", f"would be refused: {failure.what}", failure.next_step, title(obj)))
-    unjudged = len(due) - len(judged)
-    if well or not due:
-        evidence = f"{count(well, 'object')} would be taken (dry run)" if due else "nothing is to be written"
+    if well or not judged + left:
+        evidence = f"{count(well, 'object')} would be taken (dry run)" if well else "nothing is to be written"
         found.append(finding("admission", "ok", evidence))
-    if unjudged:
-        text = f"{count(unjudged, 'object')} and the pod cannot be judged: their namespace does not exist yet"
-        found.append(finding("admission", "skipped", text, "make the namespace first to have them judged, with the labels that the installation would give it"))
+    if left and not namespace_exists:
+        text = f"{count(len(left), 'object')} and the pod cannot be judged: their namespace, or the role that they bind, does not exist yet"
+        fix = "make the namespace first to have them judged, with the labels that the installation would give it"
+        found.append(finding("admission", "skipped", text, fix))
+    elif left:
+        text = f"{', '.join(title(obj) for obj in left)} cannot be judged: the role that is bound is not there yet, or the object has to be made anew"
+        found.append(finding("admission", "skipped", text))
     return found
 
 

@@ -71,12 +71,28 @@ def undo(cluster: Cluster, steps: list[dict]) -> None:
 
 
 def dry_run(cluster: Cluster, steps: list[dict], namespace_exists: bool, force: bool) -> None:
-    """Lets the API server judge each write without taking it: fields that it refuses, and fields that others hold.
+    """Lets the API server judge each write without taking it: fields that it refuses, and fields that others hold."""
+    judged, _left = judgeable(steps, namespace_exists)
+    cluster.parallel([partial(cluster.apply, obj, force, True) for obj in judged])
 
-    What would go into a namespace that is not there yet cannot be judged by it.
+
+def judgeable(steps: list[dict], namespace_exists: bool) -> tuple[list[dict], list[dict]]:
+    """The objects that a plan writes: those that a dry run can judge, and those that it cannot. Pure.
+
+    It cannot where the namespace is not there yet; nor a binding whose role is not, since the server looks up what the role
+    holds, unless the user may bind any; nor what is made anew under a name that is taken.
     """
-    due = [step["desired"] for step in changes(steps) if step["desired"] and step["action"] != "recreate"]
-    cluster.parallel([partial(cluster.apply, obj, force, True) for obj in due if namespace_exists or not identity(obj)[1]])
+    due = [step for step in changes(steps) if step["desired"] and step["action"] != "recreate"]
+    made = {identity(step["desired"]) for step in due if step["action"] == "create"}
+    fit = [step["desired"] for step in due if (namespace_exists or not identity(step["desired"])[1]) and _role(step["desired"]) not in made]
+    return fit, [step["desired"] for step in changes(steps) if step["desired"] and step["desired"] not in fit]
+
+
+def _role(obj):
+    """The identity of the role that a binding names; None for everything else."""
+    if obj["kind"] not in ("RoleBinding", "ClusterRoleBinding"):
+        return None
+    return identity({"kind": obj["roleRef"]["kind"], "metadata": {"name": obj["roleRef"]["name"], "namespace": obj["metadata"].get("namespace")}})
 
 
 def _delete_made(cluster, step):
