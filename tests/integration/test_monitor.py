@@ -42,11 +42,12 @@ def monitored(options, push, shipped, monitor_image):
 
 @pytest.fixture
 def monitors(kubectl, name):
-    """Names of the monitor's pods that are not on their way out."""
+    """Names of the monitor's pods that run and are not on their way out."""
 
     def found() -> list[str]:
         items = json.loads(kubectl("get", "pods", "-n", name, "-l", "app.kubernetes.io/component=cluster-monitor", "-o", "json"))["items"]
-        return sorted(pod["metadata"]["name"] for pod in items if not pod["metadata"].get("deletionTimestamp"))
+        staying = [pod for pod in items if not pod["metadata"].get("deletionTimestamp")]
+        return sorted(pod["metadata"]["name"] for pod in staying if any("running" in status["state"] for status in pod["status"].get("containerStatuses", [])))
 
     return found
 
@@ -153,7 +154,7 @@ def test_of_two_one_speaks_and_the_other_takes_over(run_tasks, monitored, monito
     assert not first.get("failed"), first
     assert not second["changed"] and second["requests"]["write"] == 0, second
     assert kubectl("get", "poddisruptionbudget", "-n", name, f"{name}-monitor", "-o", "name")
-    pods = monitors()
+    pods = until(monitors)
     [speaker] = until(lambda: [pod for pod in pods if said(pod)])
     [other] = [pod for pod in pods if pod != speaker]
     assert len(pods) == 2 and said(other) == []
@@ -178,7 +179,7 @@ def test_a_right_that_is_missing_is_named_and_the_next_run_brings_it_back(run_ta
     [old] = monitors()
     kubectl("delete", "pod", "-n", name, old)
     [new] = until(monitors)
-    begin = until(lambda: kubectl("get", "pod", "-n", name, new, "-o", "jsonpath={.status.containerStatuses[0].state.running}") and said(new))[0]
+    begin = until(lambda: said(new))[0]
     assert begin["missing"] == {"services": "no right to list"} and "services" not in begin["watched"] and "pods" in begin["watched"]
     assert about(said(new), "DaemonSet", name) and not about(said(new), "Service", "default")
     with pytest.raises(AssertionError, match="exit code 1"):
