@@ -43,17 +43,32 @@ def _await_one(cluster, wanted, timeout):
         now = time.monotonic()
         hopeless = (hopeless or now) if cause and cause["final"] else None
         if (hopeless and now - hopeless >= _SETTLE) or now >= deadline:
+            cause = _cause(cluster, live, namespace, told=True)
             how = "cannot become available" if hopeless else f"did not become available within {timeout:g} s"
             why = f"{cause['reason']}: {cause['detail']}" if cause else "no cause is known"
             raise Failure(f"{title(wanted)} {how}: {why}", (cause or {}).get("fix") or "look at its events with kubectl describe", changed=True)
         time.sleep(_POLL)
 
 
-def _cause(cluster, live, namespace):
-    """What keeps the first pod that is not ready, or the controller's own word that no pod can be made."""
+def _cause(cluster, live, namespace, told=False):
+    """What keeps the first pod that is not ready, or the controller's own word that no pod can be made.
+
+    told: whether it is to be told, and events are worth a request: what a probe said stands in no status.
+    """
     for condition in (live.get("status") or {}).get("conditions") or []:
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             return {"reason": condition.get("reason"), "detail": condition.get("message"), "fix": "change what the message names", "final": True}
     labels = ",".join(f"{key}={value}" for key, value in sorted(live["spec"]["selector"]["matchLabels"].items()))
     pods, _version = cluster.list("Pod", namespace, labelSelector=labels)
-    return next((diagnose(pod) for pod in pods if not is_ready(pod)), None)
+    pod = next((pod for pod in pods if not is_ready(pod)), None)
+    return diagnose(pod, _events(cluster, pod) if told else ()) if pod else None
+
+
+def _events(cluster, pod):
+    metadata = pod["metadata"]
+    try:
+        events, _version = cluster.list("Event", metadata["namespace"], fieldSelector=f"involvedObject.uid={metadata['uid']}")
+    except Failure:
+        # Without that right the status has to do.
+        return ()
+    return events

@@ -192,6 +192,13 @@ def test_a_right_that_is_missing_is_named_and_the_next_run_brings_it_back(run_ta
     assert monitors() == [new] and [line["missing"] for line in said(new) if line["type"] == "coverage" and line.get("missing")] == []
 
 
+def test_a_monitor_that_cannot_read_fails_the_run_with_its_own_words(run_tasks, monitored, kubectl, name):
+    nowhere = {"extra_env": [{"name": "KUBERNETES_SERVICE_PORT", "value": "1"}], "wait_timeout": 30}
+    [result] = run_tasks([{AGENT: {**monitored(), **nowhere}}])
+    message = one_line(result)
+    assert f"Deployment {name}/{name}-monitor did not become available within 30 s" in message and "not read yet: " in message
+
+
 def test_its_end_leaves_nothing(run_tasks, monitored, kubectl, name):
     given = monitored(replicas=2)
     gone = {key: given[key] for key in ("kubeconfig", "name", "namespace")}

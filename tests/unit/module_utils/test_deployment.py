@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import is_done
+from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import await_deployments, is_done
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 
 
 def live(**status):
@@ -23,3 +24,29 @@ def live(**status):
 )
 def test_only_new_and_available_pods_count(status, done):
     assert is_done(live(**status)) is done
+
+
+class OnePod:
+    """A cluster with one pod of one Deployment, which runs and is never ready."""
+
+    def __init__(self, events):
+        self.events = events
+
+    def get(self, _kind, _name, _namespace):
+        return {**live(observedGeneration=3), "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "m"}}}}
+
+    def list(self, kind, _namespace, **_selectors):
+        if kind == "Event" and self.events is None:
+            raise Failure("no right to list events", "ask for it")
+        status = {"phase": "Running", "containerStatuses": [{"name": "m", "ready": False, "state": {"running": {}}}]}
+        pods = [{"metadata": {"name": "p", "namespace": "n", "uid": "u"}, "spec": {}, "status": status}]
+        return (self.events if kind == "Event" else pods), "1"
+
+
+@pytest.mark.parametrize(("events", "says"), [([{"reason": "Unhealthy", "message": "services: no right to list"}], True), ([], False), (None, False)])
+def test_what_the_probe_said_is_told_where_it_can_be_read(events, says):
+    wanted = {"kind": "Deployment", "metadata": {"name": "m", "namespace": "n"}}
+    with pytest.raises(Failure) as caught:
+        await_deployments(OnePod(events), [wanted], 0)
+    assert "did not become available within 0 s" in caught.value.message and "\n" not in caught.value.message
+    assert ("services: no right to list" in caught.value.message) is says
