@@ -267,7 +267,8 @@ def _image_cause(reason, message, image):
 def _short(message):
     # Runtimes wrap one sentence in several layers that repeat the image's name.
     core = message.rpartition("desc = ")[2] or message
-    return core if len(core) <= 240 else core[:237] + "..."
+    # The beginning says what was tried, the end why it failed.
+    return core if len(core) <= 240 else f"{core[:97]}...{core[-140:]}"
 
 
 def _age(since, now):

@@ -80,11 +80,12 @@ FAULTS = {
     "secret": ({"container": {"env": [NO_SECRET]}}, "blocked", "CreateContainerConfigError", 'secret "absent" not found', "status"),
     "mount": ({"volumes": [{"name": "v", "secret": {"secretName": "absent"}}], "container": {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}},
               "blocked", "FailedMount", 'secret "absent" not found', "event"),
-    "crash": ({"container": {"args": []}}, "blocked", "CrashLoopBackOff", "last log: ", "log"),
+    "crash": ({"container": {"args": ["prove"]}}, "blocked", "CrashLoopBackOff", "last log: ", "log"),
     "init": ({"initContainers": [{"name": "first", "image": "{image}", "args": ["run"]}]}, "rolling", "InitContainer", "the init container first", "status"),
     "account": ({"serviceAccountName": "absent"}, "blocked", "ServiceAccountMissing", '"absent" not found', "event"),
     "priority": ({"priorityClassName": "absent"}, "blocked", "PriorityClassMissing", "absent", "event"),
-    "paused": ({"nodeSelector": {"example.com/nowhere": "true"}}, "not eligible", "Paused", "no node has example.com/nowhere=true", "none"),
+    "paused": ({"nodeSelector": {"example.com/nowhere": "true"}, "tolerations": [{"operator": "Exists"}]},
+               "not eligible", "Paused", "no node has example.com/nowhere=true", "none"),
 }  # fmt: skip
 
 
@@ -110,7 +111,7 @@ def test_what_is_wrong_has_its_reason(lab):
         return rows if not wrong else None
 
     try:
-        rows = until(differing, 120)
+        rows = until(differing, 60)
     except AssertionError:
         raise AssertionError({name: {key: row[key] for key in ("state", "reason", "detail", "evidence")} for name, row in differing.last.items()}) from None
     assert (rows["well"]["confidence"], rows["plain"]["confidence"]) == ("probed", "started")

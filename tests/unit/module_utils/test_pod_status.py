@@ -41,6 +41,12 @@ def test_waiting(reason, message, code, final):
     assert cause["fix"]
 
 
+def test_of_a_long_message_the_end_is_kept():
+    image = "registry.example/" + "long/" * 60 + "image:1"
+    detail = diagnose(waiting("ErrImagePull", f'{PULL}failed to resolve reference "{image}": {image}: not found'))["detail"]
+    assert len(detail) == 240 and detail.startswith("failed to pull and unpack image") and detail.endswith("image:1: not found")
+
+
 @pytest.mark.parametrize(
     ("restarts", "reason", "ended", "code", "final"),
     [
