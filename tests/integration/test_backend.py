@@ -88,7 +88,7 @@ def test_events_reach_the_backend_and_are_proven_there(run_tasks, kubectl, clust
     assert TOKEN not in json.dumps(objects)
 
     [found] = run_tasks([{INFO: asking}])
-    assert found["ok"], found["causes"]
+    assert found.get("ok"), found.get("causes") or found
     nodes = {row["node"]: row for row in found["nodes"] if row["eligible"]}
     assert len(nodes) == found["summary"]["proven"] > 0
     assert all(row["proof"]["backend_ms"] > 0 for row in nodes.values())
@@ -109,7 +109,7 @@ def test_events_reach_the_backend_and_are_proven_there(run_tasks, kubectl, clust
 def test_a_backend_that_does_not_get_the_events_is_named(run_tasks, sending, asking, backend):
     [applied] = run_tasks([{AGENT: sending}])
     assert not applied.get("failed"), applied
-    until(lambda: len(backend.streams) == applied["summary"]["ready"] if "summary" in applied else backend.streams)
+    until(lambda: len(backend.streams) == applied["summary"]["ready"])
     backend.answer = (503, {})
     asking["expect_events_at"]["timeout"] = 3
     [found] = run_tasks([{INFO: asking}])
@@ -123,7 +123,7 @@ def test_a_backend_that_does_not_get_the_events_is_named(run_tasks, sending, ask
     backend.answer = None
     asking["expect_events_at"]["timeout"] = 60
     [found] = run_tasks([{INFO: asking}])
-    assert found["ok"], found["causes"]
+    assert found.get("ok"), found.get("causes") or found
     assert not any(backend.missing().values())
 
     backend.stop()
@@ -143,7 +143,8 @@ def test_a_new_token_needs_no_new_pods(run_tasks, kubectl, sending, asking, back
     streams = set(backend.streams)
     asking["expect_events_at"].update(timeout=150, secret_headers={"Authorization": f"Bearer {NEXT_TOKEN}"})
     [found] = run_tasks([{INFO: asking}])
-    assert found["ok"] and set(backend.streams) >= streams and pods(kubectl, name) == before
+    assert found.get("ok"), found
+    assert set(backend.streams) >= streams and pods(kubectl, name) == before
 
 
 @pytest.mark.parametrize(
