@@ -71,6 +71,16 @@ class Shorten:
 
 
 @dataclass(frozen=True)
+class Corrupt:
+    """The whole body comes, with another byte at `share` (0 to 1) of it."""
+
+    share: float
+
+    def __str__(self) -> str:
+        return f"another byte at {self.share:.0%} of the body"
+
+
+@dataclass(frozen=True)
 class Slow:
     """The body comes in `pieces`, `pause` seconds apart."""
 
@@ -102,4 +112,4 @@ class Away:
         return "server away for good" if self.seconds is None else f"server away for {self.seconds:.1f} s"
 
 
-Fault = Answer | Reset | Lose | Truncate | Shorten | Slow | Cut | Away
+Fault = Answer | Reset | Lose | Truncate | Shorten | Corrupt | Slow | Cut | Away

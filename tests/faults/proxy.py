@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from ansible_collections.nanoagent.k8s.tests.faults.fault import Answer, Away, Cut, Lose, Request, Reset, Shorten, Slow, Truncate
+from ansible_collections.nanoagent.k8s.tests.faults.fault import Answer, Away, Corrupt, Cut, Lose, Request, Reset, Shorten, Slow, Truncate
 from ansible_collections.nanoagent.k8s.tests.faults.plan import Plan
 
 _BLOCK = 65536
@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         yield from self.proxy.headers.items()
 
     def _relay_answer(self, request, response, fault):
-        if isinstance(fault, Lose | Truncate | Shorten | Slow):
+        if isinstance(fault, Lose | Truncate | Shorten | Corrupt | Slow):
             self._relay_whole(response, response.read(), fault)
             return
         self._head(response, response.getheader("Content-Length"))
@@ -242,6 +242,10 @@ class _Handler(BaseHTTPRequestHandler):
             for start in range(0, len(body), size):
                 self.wfile.write(body[start : start + size])
                 time.sleep(fault.pause)
+        elif isinstance(fault, Corrupt):
+            self._head(response, len(body))
+            at = int(len(body) * fault.share)
+            self.wfile.write(body[:at] + bytes(byte ^ 1 for byte in body[at : at + 1]) + body[at + 1 :])
         else:
             part = body[: min(int(len(body) * fault.share), max(0, len(body) - 1))]
             self._head(response, len(part) if isinstance(fault, Shorten) else len(body))
