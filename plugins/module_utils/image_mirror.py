@@ -15,6 +15,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_places import Places
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.mirror_task import SharedArchive, Task
+from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import check_folder
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_access import RegistryAccess
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_progress import TransferProgress, megabytes
 
@@ -90,6 +91,7 @@ def _archives(tasks, places):
         place = task.wish.target.place
         if task.wish.target.is_archive:
             if place not in found:
+                check_folder(task.wish.target.path)
                 found[place] = SharedArchive(places.existing(task.wish.target))
             found[place].tasks.append(task)
     return found

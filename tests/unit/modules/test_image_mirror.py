@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import re
@@ -12,6 +13,10 @@ import re
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_stream
 from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
+from ansible_collections.nanoagent.k8s.tests.backend.forward_proxy import ForwardProxy
+from ansible_collections.nanoagent.k8s.tests.faults.authority import Authority
+from ansible_collections.nanoagent.k8s.tests.faults.plan import Plan
+from ansible_collections.nanoagent.k8s.tests.faults.proxy import FaultProxy
 from ansible_collections.nanoagent.k8s.tests.unit.fakes import images
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, everything, multi, single, store, stored, write_layout
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
@@ -384,7 +389,7 @@ def test_layers_of_docker_archives_may_be_links_or_compressed(run, target, tmp_p
 
 
 @pytest.mark.parametrize("auth", ["basic", "bearer"])
-@pytest.mark.parametrize("way", ["password", "docker_config", "pull_secret", "pull_secret object"])
+@pytest.mark.parametrize("way", ["password", "docker_config", "pull_secret", "pull_secret object", "pull_secret as the API gives it"])
 def test_logins(run, source, tmp_path, auth, way):
     image = multi(1)
     with FakeRegistry(auth=auth, password=PASSWORD) as target:
@@ -397,8 +402,10 @@ def test_logins(run, source, tmp_path, auth, way):
             wish["docker_config"] = str(tmp_path / "config.json")
         elif way == "pull_secret":
             wish["pull_secret"] = json.dumps(logins)
-        else:
+        elif way == "pull_secret object":
             wish["pull_secret"] = {"kind": "Secret", "stringData": {".dockerconfigjson": json.dumps(logins)}}
+        else:
+            wish["pull_secret"] = {"kind": "Secret", "data": {".dockerconfigjson": base64.b64encode(json.dumps(logins).encode()).decode()}}
         result = run(wish)
         assert only(result)["changed"] and PASSWORD not in json.dumps(result)
         assert stored(target, "app", "1") == everything(image)
@@ -414,6 +421,25 @@ def test_a_token_is_sent_as_it_is(run, source, target):
     assert only(run(wish))["changed"]
     assert {headers.get("Authorization") for headers in target.headers_seen} == {f"Bearer {token}"}
     assert not any("Authorization" in headers for headers in source.headers_seen)
+
+
+def test_own_authority_client_certificate_and_proxy(run, source, tmp_path, monkeypatch):
+    image = multi(1)
+    authority = Authority(tmp_path / "ca", ("registry.example",))
+    with FakeRegistry() as target, FaultProxy(f"http://{target.host}", Plan(1, lambda _request: []), serving_tls=authority.serving()) as tls:
+        with ForwardProxy("127.0.0.1", {"registry.example": "127.0.0.1"}) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+            host = f"registry.example:{tls.url.rpartition(':')[2]}"
+            known = {"host": host, "ca_cert": str(authority.ca)}
+            client = {"client_cert": str(authority.client_cert), "client_key": str(authority.client_key)}
+            wish = arguments((store(source, "app", image), f"{host}/app:1"), hosts=[source])
+            assert "not trusted" in refused(run, {**wish, "registries": [*wish["registries"], {"host": host}]})
+            assert f"registry {host}" in refused(run, {**wish, "registries": [*wish["registries"], known]})
+            assert target.requests == []
+            assert only(run({**wish, "registries": [*wish["registries"], {**known, **client}]}))["changed"]
+            assert set(proxy.asked) == {host}
+        assert stored(target, "app", "1") == everything(image)
 
 
 # --- wrong input
@@ -480,7 +506,8 @@ def test_files_that_are_something_else(run, target, tmp_path):
     assert target.writes() == []
     overwritten = refused(run, arguments((f"oci:{tmp_path / 'layout'}", f"oci-archive:{tmp_path / 'text.tar'}")))
     assert "is no tar archive" in overwritten and (tmp_path / "text.tar").read_text().startswith("no archive")
-    assert "cannot be written" in refused(run, arguments((f"oci:{tmp_path / 'layout'}", f"oci-archive:{tmp_path / 'absent/a.tar'}")))
+    nowhere = arguments((f"oci:{tmp_path / 'layout'}", f"oci-archive:{tmp_path / 'absent/a.tar'}"))
+    assert "cannot be written" in refused(run, nowhere) and run(nowhere, check_mode=True)["failed"]
 
 
 def test_manifests_that_nobody_knows(run, source, target):
