@@ -423,6 +423,16 @@ def test_a_token_is_sent_as_it_is(run, source, target):
     assert not any("Authorization" in headers for headers in source.headers_seen)
 
 
+def test_a_token_that_runs_out_on_the_way_is_renewed(run, source):
+    image = single(1, layers=6)
+    with FakeRegistry(auth="bearer", password=PASSWORD) as target:
+        target.fail("PUT", "/uploads/", status=401, headers={"WWW-Authenticate": f'Bearer realm="http://{target.host}/token",service="fake"'}, times=2)
+        wish = arguments((store(source, "app", image), f"{target.host}/app:1"), hosts=[source, target])
+        wish["registries"][1].update(username="alice", password=PASSWORD)
+        assert only(run(wish))["changed"]
+        assert stored(target, "app", "1") == everything(image) and len(target.tokens) > 1
+
+
 def test_own_authority_client_certificate_and_proxy(run, source, tmp_path, monkeypatch):
     image = multi(1)
     authority = Authority(tmp_path / "ca", ("registry.example",))
