@@ -154,7 +154,7 @@ class Planner:
 
         What the manifests need is added to the plan.
         """
-        levels, seen, level = [], {}, [(manifest, tag) for manifest, tag in roots]
+        levels, seen, level = [], {}, list(roots)
         while level:
             if len(levels) == _DEEPEST or len(seen) > _MOST_MANIFESTS:
                 raise Failure(f"{plan.wish.source}: its manifests go deeper than {_DEEPEST} or are more than {_MOST_MANIFESTS}", "it is no image")
