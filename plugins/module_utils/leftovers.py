@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import why_down
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
 
 # What runs, holds data or gives an address: a namespace of ours in which somebody has one of these is kept.
@@ -58,15 +59,15 @@ def summary_of(objects: list[dict]) -> str:
 
 
 def is_owed(pod: dict, nodes: dict[str, dict]) -> bool:
-    """Whether only the kubelet of a node that is down can end this pod. nodes: name -> node_facts."""
+    """Whether only the kubelet of a node that is down can end this pod. nodes: name -> Node."""
     node = nodes.get((pod.get("spec") or {}).get("nodeName") or "")
-    return bool(node and not node["up"] and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"))
+    return bool(node and why_down(node) and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed"))
 
 
 def leftover(obj: dict, nodes: dict[str, dict], uids: set[str]) -> dict:
     """{"object", "node", "reason"}: an object that is still there, on which node, and what holds it.
 
-    nodes: name -> node_facts. uids: those of the objects that were to go.
+    nodes: name -> Node. uids: those of the objects that were to go.
     """
     node = (obj.get("spec") or {}).get("nodeName") or "" if obj["kind"] == "Pod" else ""
     return {"object": title(obj), "node": node, "reason": _reason(obj, nodes.get(node), node, uids)}
@@ -112,8 +113,8 @@ def _reason(obj, node, node_name, uids):
     finalizers = list(metadata.get("finalizers") or [])
     if made_again(obj, uids):
         return f"made again by {_last_manager(obj)} while it was being removed"
-    if obj["kind"] == "Pod" and node and not node["up"]:
-        why = node["why_down"].rstrip(".")
+    if obj["kind"] == "Pod" and node and why_down(node):
+        why = why_down(node).rstrip(".")
         return f"node {node_name} is down ({why}): its kubelet ends the pod when it comes back; if the machine is gone for good, delete the Node"
     if finalizers:
         return f"held by the finalizer{'s' if len(finalizers) > 1 else ''} {', '.join(finalizers)}"

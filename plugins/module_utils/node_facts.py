@@ -55,7 +55,7 @@ def node_facts(node: dict) -> dict:
         "pool": _first(labels, _POOL_LABELS),
         "zone": _first(labels, _ZONE_LABELS),
         "created": text(metadata.get("creationTimestamp")),
-        "up": ready_condition(node).get("status") == "True",
+        "up": not why_down(node),
         "cordoned": bool(at(node, "spec", "unschedulable")),
         "not_real": _not_real(node, labels, mapping(metadata.get("annotations"))),
     }
@@ -64,6 +64,14 @@ def node_facts(node: dict) -> dict:
 def ready_condition(node: dict) -> dict:
     """The node's condition Ready; empty where its kubelet has never reported."""
     return next((condition for condition in records(at(node, "status", "conditions")) if condition.get("type") == "Ready"), {})
+
+
+def why_down(node: dict) -> str:
+    """What the node's condition Ready says where it is not True; empty for a node that is up."""
+    condition = ready_condition(node)
+    if condition.get("status") == "True":
+        return ""
+    return text(condition.get("message")) or (f"Ready is {text(condition.get('status'))}" if condition else "the kubelet has never reported")
 
 
 def taint_class(key: str) -> str:

@@ -26,7 +26,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.leftovers import (
     summary_of,
     waiting_namespace,
 )
-from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import describe, diff, plan
 
@@ -271,9 +270,9 @@ class _Ending:
         return left
 
     def _known_nodes(self):
-        """name -> node_facts; not asked for where no pod is left."""
+        """name -> Node; not asked for where no pod is left."""
         if self._pods and (self._nodes_read is None or time.monotonic() - self._nodes_read > _NODES_AGE):
             nodes, _version = self._cluster.list("Node")
-            self._nodes = {node["metadata"]["name"]: node_facts(node) for node in nodes}
+            self._nodes = {node["metadata"]["name"]: node for node in nodes}
             self._nodes_read = time.monotonic()
         return self._nodes

@@ -284,7 +284,7 @@ def _taint_evidence(taint):
 def _down(row, node, young):
     condition = node_facts.ready_condition(node)
     evidence = condition_evidence(condition) if condition else no_evidence()
-    why = text(condition.get("message")) or (f"Ready is {text(condition.get('status'))}" if condition else "the kubelet has never reported")
+    why = node_facts.why_down(node)
     if young:
         return outcome("joining", "NodeJoining", f"the node is new: {why}", passing=True, evidence=evidence)
     out = any(taint.get("key") == "node.kubernetes.io/out-of-service" for taint in records(at(node, "spec", "taints")))

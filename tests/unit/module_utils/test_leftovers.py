@@ -11,9 +11,9 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemo
 
 UIDS = (f"uid-{number}" for number in itertools.count())
 OWN = daemon_set_labels("n")
-UP = {"node": "up", "up": True, "why_down": ""}
-DOWN = {"node": "down", "up": False, "why_down": "Kubelet stopped posting node status."}
-NODES = {"up": UP, "down": DOWN}
+READY = {"type": "Ready", "status": "True", "message": "kubelet is posting ready status"}
+SILENT = {"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}
+NODES = {name: {"kind": "Node", "metadata": {"name": name}, "status": {"conditions": [condition]}} for name, condition in (("up", READY), ("down", SILENT))}
 
 
 def obj(kind, name="x", labels=None, owners=(), status=None, spec=None, **metadata):
