@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from datetime import datetime, timezone
@@ -30,6 +31,8 @@ Times are of one machine and one hour; compare the ratios.
 def main(words: list[str]) -> int:
     """Run one benchmark; the exit code says whether it ran, never how fast."""
     arguments = _parser().parse_args(words)
+    # Ended politely it ends as with Ctrl-C: what it started is taken away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     machine = machine_facts()
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     try:
