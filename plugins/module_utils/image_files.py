@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import PIECE, BlobReader
@@ -20,7 +21,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 FULL_NAME = "io.containerd.image.name"
 
 
-class ImageFiles:
+class ImageFiles(ABC):
     """Images by tag or digest.
 
     name: for messages. entries: the descriptors of the images here, with their names as annotations.
@@ -30,9 +31,9 @@ class ImageFiles:
     name = ""
     entries: list = []
 
+    @abstractmethod
     def find(self, digest: str) -> tuple[str, int, int] | bytes | None:
         """Where a blob is."""
-        raise NotImplementedError
 
     def head(self, wanted: str) -> dict | None:
         """Descriptor of the image with this tag or digest, of the only one where `wanted` is empty; None where there is none.

@@ -18,8 +18,8 @@ from checkout import CHECKOUT, collections_folder  # noqa: E402 (the path comes 
 
 sys.path.insert(0, str(collections_folder()))
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import report_html  # noqa: E402
-from ansible_collections.nanoagent.k8s.plugins.module_utils.acceptance import judge, policy  # noqa: E402
+from ansible_collections.nanoagent.k8s.plugins.module_utils import report_html  # noqa: E402 (the path comes first)
+from ansible_collections.nanoagent.k8s.plugins.module_utils.acceptance import judge, policy  # noqa: E402 (the path comes first)
 
 
 @pytest.fixture(scope="session")
