@@ -13,6 +13,7 @@ import zlib
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_files import FULL_NAME, ImageFiles
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_layout import index_entries
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import DIGEST
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import (
     CONFIG_TYPE,
     GZIP_MAGIC,
@@ -74,6 +75,8 @@ class DockerArchive(ImageFiles):
         if config is None:
             raise Failure(f"{self.name} lacks {image['Config']}", "it is not whole: get it again")
         diff_ids = json.loads(config)["rootfs"]["diff_ids"]
+        if not all(DIGEST.fullmatch(diff_id) for diff_id in diff_ids):
+            raise ValueError("a diff_id is no digest")
         if len(diff_ids) != len(image["Layers"]):
             raise Failure(f"{self.name} has {len(image['Layers'])} layers of an image that has {len(diff_ids)}", "it is not whole: get it again")
         layers = [self._layer(_inside(name), diff_id) for name, diff_id in zip(image["Layers"], diff_ids)]
@@ -94,7 +97,10 @@ class DockerArchive(ImageFiles):
             kind = LAYER_TYPE if magic[:2] == GZIP_MAGIC else f"{_PLAIN_LAYER}+zstd" if magic == _ZSTD_MAGIC else _PLAIN_LAYER
             file.seek(offset)
             # An uncompressed layer's digest stands in the configuration; it is checked when it is read.
-            digest = diff_id if kind == _PLAIN_LAYER else self._digest(file, size, diff_id if kind == LAYER_TYPE else None)
+            try:
+                digest = diff_id if kind == _PLAIN_LAYER else self._digest(file, size, diff_id if kind == LAYER_TYPE else None)
+            except zlib.error as error:
+                raise Failure(f"{self.name}: the layer {name} is damaged ({error})", "get it again") from None
         self._places[digest] = (self._tar.path, offset, size)
         return {"mediaType": kind, "digest": digest, "size": size}
 

@@ -514,6 +514,21 @@ def test_files_that_are_something_else(run, target, tmp_path):
     ):
         assert says in refused(run, arguments((source, f"{target.host}/a:1"), hosts=[target])), source
     assert target.writes() == []
+    saved = images.docker_save(single(1, layers=1), "app:1", packing="gzip")
+    [layer] = [name for name in saved if name.endswith("layer.tar")]
+    [config] = [name for name in saved if name.endswith(".json") and name != "manifest.json"]
+    content = json.loads(saved[config])
+    content["rootfs"]["diff_ids"] = ["sha256:../../evil"]
+    for number, (changed, says) in enumerate(
+        (
+            ({layer: saved[layer][:40] + b"x" * 40 + saved[layer][80:]}, f"the layer {layer} is damaged"),
+            ({config: json.dumps(content).encode()}, "is no docker archive"),
+        )
+    ):
+        (tmp_path / f"saved{number}.tar").write_bytes(images.tar_bytes({**saved, **changed}))
+        for place in (f"{target.host}/a:1", f"oci:{tmp_path / 'made'}:1"):
+            assert says in refused(run, arguments((f"docker-archive:{tmp_path / f'saved{number}.tar'}", place), hosts=[target])), says
+    assert target.writes() == [] and not (tmp_path / "made").exists()
     overwritten = refused(run, arguments((f"oci:{tmp_path / 'layout'}", f"oci-archive:{tmp_path / 'text.tar'}")))
     assert "is no tar archive" in overwritten and (tmp_path / "text.tar").read_text().startswith("no archive")
     nowhere = arguments((f"oci:{tmp_path / 'layout'}", f"oci-archive:{tmp_path / 'absent/a.tar'}"))
