@@ -38,7 +38,7 @@ class Reference:
         return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
 
-def _is_host(first_part: str) -> bool:
+def is_host(first_part: str) -> bool:
     """Docker's rule: the part before the first slash is a host only if no repository could begin like that."""
     return any(sign in first_part for sign in ".:[") or first_part == "localhost" or first_part != first_part.lower()
 
@@ -57,7 +57,7 @@ def parse_reference(text: str) -> Reference:
         shown = f" {rest!r}" if "/" in rest and "/" not in digest else ""
         raise Failure(f"image name{shown} has something after '@' that is no digest (sha256: and 64 hex digits)", _NAME_SHAPE)
     first, slash, remainder = rest.partition("/")
-    if slash and _is_host(first):
+    if slash and is_host(first):
         host, path = first, remainder
     else:
         host, path = DOCKER_HUB, rest
