@@ -53,12 +53,14 @@ collector: $(BINARIES) ## the collector's binaries for amd64 and arm64
 $(BINARIES) &: $(EBPF_SOURCES) | $(VENV)/ready
 	@echo "Building the collector for amd64 and arm64 ..."
 	@$(MAKE) --no-print-directory -C $(EBPF) build GO="$$($(PYTHON) tests/tools/find_go.py)"
+	@$(PYTHON) tests/tools/notices.py "$$($(PYTHON) tests/tools/find_go.py)" $(EBPF)
 
 monitor: $(MONITOR_BINARIES) ## the cluster monitor's binaries for amd64 and arm64
 
 $(MONITOR_BINARIES) &: $(MONITOR_SOURCES) | $(VENV)/ready
 	@echo "Building the cluster monitor for amd64 and arm64 ..."
 	@$(MAKE) --no-print-directory -C $(MONITOR) build GO="$$($(PYTHON) tests/tools/find_go.py)"
+	@$(PYTHON) tests/tools/notices.py "$$($(PYTHON) tests/tools/find_go.py)" $(MONITOR)
 
 bpf: ## the collector's eBPF objects, with clang 14
 	@$(MAKE) --no-print-directory -C $(EBPF) bpf

@@ -42,6 +42,7 @@ def installed(tmp_path_factory):
 def test_the_archive_ships_the_collector_and_no_leftovers(installed):
     _folder, names = installed
     assert {"files/ebpf/bin/collector-linux-amd64.gz", "files/ebpf/bin/collector-linux-arm64.gz"} <= set(names)
+    assert {"files/ebpf/bin/NOTICES.txt", "files/monitor/bin/NOTICES.txt"} <= set(names)
     assert {"files/ebpf/internal/bpf/tp_btf.bpf.o", "meta/runtime.yml", "CHANGELOG.md"} <= set(names)
     unwanted = (".venv", ".build", ".git/", "__pycache__", "tests/output", "bin/collector-linux-amd64", "bin/collector-linux-arm64")
     assert not [name for name in names if name.startswith(unwanted) or name.endswith((".pyc", "collector-linux-amd64", "collector-linux-arm64"))]
