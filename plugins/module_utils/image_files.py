@@ -71,7 +71,7 @@ class ImageFiles(ABC):
         found = self.find(descriptor["digest"])
         if found is None:
             raise Failure(f"{self.name} has no blob {descriptor['digest']}", "it is not whole: get it again")
-        return BlobReader(self.name, descriptor, lambda start: _pieces(found, start), moved)
+        return BlobReader(self.name, descriptor, lambda start: pieces_of(found, start), moved)
 
     def referrers(self, digest: str) -> list[dict]:
         """Descriptors of the manifests whose subject is this one."""
@@ -105,7 +105,7 @@ class ImageFiles(ABC):
             return found
         if found[2] > ANSWER_LIMIT:
             raise Failure(f"{self.name}: {digest} is no manifest, it has {found[2]} bytes", "is the source damaged?")
-        data = b"".join(_pieces(found, 0))
+        data = b"".join(pieces_of(found, 0))
         if sha256_digest(data) != digest:
             raise Failure(f"{self.name}: manifest {digest} has other bytes, those of {sha256_digest(data)}", "it is damaged: get it again")
         return data
@@ -134,7 +134,8 @@ def _media_type(data):
         return ""
 
 
-def _pieces(found, start) -> Iterator[bytes]:
+def pieces_of(found: tuple[str, int, int] | bytes, start: int) -> Iterator[bytes]:
+    """The bytes that a subclass's find() tells of, from a position on."""
     if isinstance(found, bytes):
         yield found[start:]
         return
