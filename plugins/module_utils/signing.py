@@ -92,6 +92,16 @@ def sign_bytes(data: bytes, key_path: str, passphrase: str | None = None) -> tup
     return signature, _fingerprint(key.public_key())
 
 
+def public_half(key_path: str, passphrase: str | None = None) -> PublicKey:
+    """The public key of a private one.
+
+    :raises Failure: as sign_bytes does
+    """
+    insist_on_cryptography()
+    key = _private_key(key_path, passphrase).public_key()
+    return PublicKey(_fingerprint(key), key)
+
+
 def verify_bytes(data: bytes, signature: bytes, keys: Iterable[PublicKey]) -> PublicKey | None:
     """The first of the keys that has made a signature over these bytes; None where none has."""
     return next((key for key in keys if _fits(data, signature, key.key)), None)
