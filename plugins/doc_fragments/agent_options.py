@@ -71,6 +71,29 @@ options:
       - Whether to refuse an O(image) that is not pinned by a digest.
     type: bool
     default: true
+  rewrites:
+    description:
+      - The table of where images are mirrored, the same as for M(nanoagent.k8s.image_mirror) and M(nanoagent.k8s.registry_configuration).
+      - O(image) and O(monitor.image), also where they are a profile's default, are used from where it says. Of several rows with
+        a beginning of the name the longest counts; parts between slashes are compared whole.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description: Beginning of the images' names, a registry with or without a path. Without a registry it is Docker Hub's.
+        type: str
+        required: true
+      destination:
+        description: What stands in its place, a registry with or without a path.
+        type: str
+        required: true
+  lock_file:
+    description:
+      - Path of the lock file that M(nanoagent.k8s.image_mirror) writes, on the machine that the module runs on.
+      - O(image) and O(monitor.image) are used by the digest that it has for them, at the mirror that O(rewrites) says, without a row
+        for them at the only one that it names, else at their source. A tag that it does not have is an error.
+    type: path
   image_pull_policy:
     description:
       - When the nodes pull the image. By default V(Always) for the tag C(latest) or none, V(Never) for C(local) and tags that

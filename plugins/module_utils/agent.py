@@ -15,6 +15,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import d
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.helm_release import hand_over, survey, with_live_selector
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, secret_values, silent
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
@@ -32,7 +33,11 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.vendor_values import
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent: its result for its options."""
     options, notes = with_values_file(options, run)
-    result = _work(with_profile_defaults(options), run)
+    options = with_profile_defaults(options)
+    if options["state"] != "absent":
+        options, names = with_image_names(options)
+        notes = notes + name_notes(names)
+    result = _work(options, run)
     return {**result, "notes": notes + result.get("notes", [])} if notes else result
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_rewrites import OPTION as REWRITES_OPTION
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import CHOICES as PLATFORM_CHOICES
 
 
@@ -22,6 +23,8 @@ def agent_argument_spec() -> dict:
         "pod_security": {"type": "str", "choices": ["privileged", "baseline", "restricted", "unset"], "default": "privileged"},
         "image": {"type": "str"},
         "require_digest": {"type": "bool", "default": True},
+        **REWRITES_OPTION,
+        "lock_file": {"type": "path"},
         "image_pull_policy": {"type": "str", "choices": ["Always", "IfNotPresent", "Never"]},
         "registry_login": {
             "type": "dict",

@@ -93,6 +93,27 @@ def image_findings(image: str, asked: dict | Failure, architectures: dict[str, l
     return found
 
 
+def moved_tag_findings(image: str, given: str, options: dict) -> list[dict]:
+    """A finding where the tag that the user gave names other bytes in the image's repository than the lock file says.
+
+    image: by digest, as it is used. given: its name with the tag. options: as for ask_registry. Nothing is said where the
+    registry has no such tag, or could not be asked.
+    """
+    reference, named = parse_reference(image), parse_reference(given)
+    if named.digest or not reference.digest:
+        return []
+    tag = named.tag or "latest"
+    try:
+        client = registry.registry_from_options(_how(options, reference.host), reference.host, access="pull")
+        head = client.head_manifest(reference.repository, tag)
+    except Failure:
+        return []
+    if head is None or head["digest"] == reference.digest:
+        return []
+    evidence = f"the tag {tag} is {head['digest']} there by now; the one that the lock file has is used"
+    return [finding("image", "warning", evidence, "see who moved the tag; image_mirror with update_lock: true takes what its source has now", image)]
+
+
 def _how(options, host):
     given = {"docker_config": None, "ca_cert": None, "validate_certs": True, "plain_http": False, **(options.get("registry") or {})}
     login = options.get("registry_login") or {}

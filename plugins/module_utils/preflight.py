@@ -17,7 +17,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import finding, unread
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence import ask_registry, holders, image_findings, node_images
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence import ask_registry, holders, image_findings, moved_tag_findings, node_images
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kernels import kernel_findings
@@ -44,7 +45,8 @@ _RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
 def work(options: dict, run: Run) -> dict:
     """The job of the module preflight: its result for its options."""
     options, notes = with_values_file(options, run)
-    options = with_profile_defaults(options)
+    options, names = with_image_names(with_profile_defaults(options))
+    notes = notes + name_notes(names)
     check_options(options)
     # A look ahead waits for nothing; the installation does.
     check_canary({**options, "wait": True})
@@ -54,16 +56,20 @@ def work(options: dict, run: Run) -> dict:
     if "image" not in options["skip"] and registry.REQUESTS_IMPORT_ERROR:
         raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
     with closing(connect(options, run)) as cluster:
-        result = Preflight(cluster, options, run.check_mode).result()
+        result = Preflight(cluster, options, names, run.check_mode).result()
     return {**result, "notes": notes + result["notes"]}
 
 
 class Preflight:
-    """One look ahead. Each check is a method of its name, which gives its findings; what several need is read once."""
+    """One look ahead. Each check is a method of its name, which gives its findings; what several need is read once.
 
-    def __init__(self, cluster: Cluster, options: dict, check_mode: bool):
+    names: of image_pin.with_image_names.
+    """
+
+    def __init__(self, cluster: Cluster, options: dict, names: dict[str, str], check_mode: bool):
         self.cluster = cluster
         self.options = options
+        self.names = names
         self.check_mode = check_mode
         self.version = cluster.version()
         self.looked, self.planned, self.refusal = self._look()
@@ -277,6 +283,9 @@ class Preflight:
             asked = None if pull == "Never" else ask_registry(image, self.options)
             held = None if failure else [name for name in holders(image, listed) if name in names]
             found += image_findings(image, asked, architectures, held, pull, login.get("registry") == parse_reference(image).host)
+            if isinstance(asked, dict) and self.options["lock_file"]:
+                given = [name for name, used in self.names.items() if used == image]
+                found += [moved for name in given for moved in moved_tag_findings(image, name, self.options)]
         return found
 
     def _egress(self):

@@ -52,15 +52,21 @@ class Role:
     own: dict[str, dict] = field(default_factory=dict)
 
 
+LOCK_FILE = "agent_lock_file | default(mirror_lock_file | default(omit, true), true)"
 WHICH_AGENT = ("kubeconfig", "context", "profile", "name", "namespace")
 ROLES = {
     "agent": Role(
         module="agent",
         short_description="Install the eBPF agent on a Kubernetes cluster",
         description=["Puts the collector on every eligible node with one call of the module P(nanoagent.k8s.agent#module)."],
-        defaults={"image": "{{ collector_image_result.image | default('') }}"},
+        # One table and one lock file serve both.
+        defaults={"image": "{{ collector_image_result.image | default('') }}", "rewrites": "{{ mirror_rewrites | default([]) }}"},
         # Nothing here means the profile's image, or that of a values file.
-        values={"image": "agent_image | default(omit, true)", "monitor": "agent_monitor_with_image if agent_monitor is defined else omit"},
+        values={
+            "image": "agent_image | default(omit, true)",
+            "monitor": "agent_monitor_with_image if agent_monitor is defined else omit",
+            "lock_file": LOCK_FILE,
+        },
     ),
     "collector_image": Role(
         module="collector_image",
@@ -112,6 +118,8 @@ ROLES = {
         values={
             "image": "agent_image | default(collector_image_result.image | default(omit), true)",
             "monitor": "preflight_monitor if agent_monitor is defined else omit",
+            "rewrites": "agent_rewrites | default(mirror_rewrites | default(omit))",
+            "lock_file": LOCK_FILE,
             "egress_image": "preflight_egress_image | default(omit, true)",
         },
         own={"fail": {"description": ["Whether the play fails where a check found an error."], "type": "bool", "default": True}},

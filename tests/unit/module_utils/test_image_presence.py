@@ -7,7 +7,13 @@ import json
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence import ask_registry, holders, image_findings, node_images
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence import (
+    ask_registry,
+    holders,
+    image_findings,
+    moved_tag_findings,
+    node_images,
+)
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import sha256_digest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import Registry, RegistryFailure, bytes_source
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_credentials import Credentials
@@ -61,6 +67,19 @@ def test_a_part_that_the_registry_lost_is_told(fake):
     put(fake, [("linux", "amd64"), ("linux", "arm64")])
     fake.fail("HEAD", "/manifests/", status=404)
     assert ask_registry(f"{fake.host}/team/agent:1", PLAIN)["lost"] == ["linux/amd64"]
+
+
+def test_a_tag_that_names_other_bytes_than_the_locked_ones_is_told(fake):
+    locked = put(fake, [("linux", "arm64")])
+    image, given = f"{fake.host}/team/agent@{locked}", "ghcr.io/spyderbat/agent:1"
+    assert moved_tag_findings(image, given, PLAIN) == []
+    now = put(fake, [("linux", "amd64"), ("linux", "arm64")])
+    [found] = moved_tag_findings(image, given, PLAIN)
+    assert found["result"] == "warning" and f"the tag 1 is {now} there" in found["evidence"] and found["object"] == image
+    for other in ("ghcr.io/spyderbat/agent:none", "ghcr.io/spyderbat/agent", f"ghcr.io/spyderbat/agent:1@{locked}"):
+        assert moved_tag_findings(image, other, PLAIN) == []
+    assert moved_tag_findings(f"{fake.host}/team/agent:1", given, PLAIN) == []
+    assert moved_tag_findings(f"127.0.0.1:1/team/agent@{locked}", given, PLAIN) == []
 
 
 def test_what_is_not_there_and_what_does_not_answer(fake):
