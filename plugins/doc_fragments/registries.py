@@ -56,6 +56,12 @@ options:
           - Speak HTTP without TLS. Never done unless asked for here, whatever the host.
         type: bool
         default: false
+      parallel:
+        description:
+          - How many requests the registry gets at once, for one that limits them. Those of an image's source and those of a destination
+            count apart, since a copy within one registry needs both at the same time.
+          - As many as O(parallel) by default.
+        type: int
   docker_config:
     description:
       - Path of a Docker C(config.json) to take logins from, as C(docker login) and others write it, for registries without a login in O(registries).

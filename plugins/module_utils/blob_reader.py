@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import RateLimit, Slots
 
 # At most this much is handed out at once, so that memory stays flat whatever the size of a blob.
 PIECE = 1 << 20
@@ -27,43 +28,95 @@ class BlobReader:
     :param descriptor: says digest and size
     :param open_at: takes a position, gives an iterator of the bytes from there on in pieces
     :param moved: told how many bytes were read that were never read before
+    :param slots: of the source; one of them is held from the first byte that is read until the reader is closed
     """
 
-    def __init__(self, name: str, descriptor: dict, open_at: Callable[[int], Iterator[bytes]], moved: Callable[[int], None] = lambda count: None):
+    def __init__(
+        self,
+        name: str,
+        descriptor: dict,
+        open_at: Callable[[int], Iterator[bytes]],
+        moved: Callable[[int], None] = lambda count: None,
+        slots: Slots | None = None,
+    ):
         self.name = name
         self.digest, self.size = descriptor["digest"], descriptor["size"]
-        self._open_at, self._moved = open_at, moved
-        self._furthest = 0
+        # What all bytes that are handed out have to pass; set by whoever moves blobs.
+        self.limit: RateLimit | None = None
+        # How many bytes were told to `moved`.
+        self.counted = 0
+        self._open_at, self._moved, self._slots = open_at, moved, slots
+        self._has_slot, self._furthest = False, 0
         self._restart()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether reading a byte again costs as much as reading it first."""
+        return self._slots is not None
+
+    def take_over(self, pieces: Iterator[bytes]) -> int:
+        """Takes what the destination has already as the beginning, checked like the rest; how many bytes that is.
+
+        :raises WrongBytes: it is all of the blob, or more, and does not fit
+        """
+        self._drop()
+        self._restart()
+        for piece in pieces:
+            self._accept(piece)
+        self._position, self._furthest = self._hashed, max(self._furthest, self._hashed)
+        return self._hashed
+
+    def leave_out(self, position: int) -> None:
+        """Begins at a position. What comes before is not read, so nothing is checked here: only for a destination that has that and checks all of it."""
+        self._drop()
+        self._restart()
+        self._position = self._hashed = position
+        self._hash, self._checkpoints = None, [(position, None)]
+        self._furthest = max(self._furthest, position)
+
+    def prepare(self, position: int) -> None:
+        """Makes sure that the bytes at a position are there, so that nothing is asked of a destination while the source lets us wait."""
+        if position != self._position:
+            self._go_to(position)
+        if not self._rest and position < self.size:
+            self._advance()
 
     def read(self, position: int, length: int) -> bytes:
         """Up to `length` bytes from the position, at least one before the end. The last ones are given out only where all of them fit the digest.
 
         :raises WrongBytes: the source has other bytes, or more or fewer of them
         """
-        if position != self._position:
-            self._go_to(position)
-        if not self._rest and position < self.size:
-            self._advance()
-        piece, self._rest = self._rest[: min(length, PIECE)], self._rest[min(length, PIECE) :]
+        self.prepare(position)
+        length = min(length, self.limit.piece if self.limit else PIECE)
+        piece, self._rest = (self._rest, b"") if len(self._rest) <= length else (self._rest[:length], self._rest[length:])
         self._position += len(piece)
+        if self.limit:
+            self.limit.take(len(piece))
         return piece
 
-    def pieces(self) -> Iterator[bytes]:
-        """All bytes from the beginning; checked also where there are none.
+    def pieces(self, position: int = 0) -> Iterator[bytes]:
+        """All bytes from a position on; checked also where there are none. Closes the reader.
 
         :raises WrongBytes: as read does
         """
-        if not self.size:
-            self._check()
-        position = 0
-        while position < self.size:
-            piece = self.read(position, PIECE)
-            position += len(piece)
-            yield piece
+        try:
+            if not self.size:
+                self._check()
+            while position < self.size:
+                piece = self.read(position, PIECE)
+                position += len(piece)
+                yield piece
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Lets go of the source."""
+        self._drop()
+        if self._has_slot:
+            self._has_slot = False
+            self._slots.give_back()
+
+    def _drop(self):
         close = getattr(self._pieces, "close", None)
         if close:
             close()
@@ -75,10 +128,12 @@ class BlobReader:
         self._checkpoints = [(0, self._hash.copy())]
 
     def _go_to(self, position):
-        self.close()
+        self._drop()
+        if position < self._checkpoints[0][0]:
+            self._restart()
         self._hashed, hashed = next((at, state) for at, state in reversed(self._checkpoints) if at <= position)
         self._checkpoints = [(at, state) for at, state in self._checkpoints if at <= position]
-        self._hash, self._rest = hashed.copy(), b""
+        self._hash, self._rest = hashed and hashed.copy(), b""
         while self._hashed < position:
             self._advance()
         # What came beyond the position is kept for the next read.
@@ -87,29 +142,41 @@ class BlobReader:
 
     def _advance(self):
         """Reads one more piece into the empty rest."""
+        if self._slots and not self._has_slot:
+            self._slots.take()
+            self._has_slot = True
         if self._pieces is None:
             self._pieces = self._open_at(self._hashed)
         piece = next(self._pieces, b"")
-        if not piece or self._hashed + len(piece) > self.size:
-            self._wrong(f"ends after {self._hashed} of {self.size} bytes" if not piece else f"is longer than its {self.size} bytes")
-        self._hash.update(piece)
-        self._hashed += len(piece)
-        if self._hashed - self._checkpoints[-1][0] >= _CHECKPOINT:
-            self._checkpoints.append((self._hashed, self._hash.copy()))
-        if self._hashed == self.size:
-            self._check()
+        if not piece:
+            self._wrong(f"ends after {self._hashed} of {self.size} bytes")
+        self._accept(piece)
         if self._hashed > self._furthest:
-            self._moved(self._hashed - self._furthest)
-            self._furthest = self._hashed
+            fresh, self._furthest = self._hashed - self._furthest, self._hashed
+            self.counted += fresh
+            self._moved(fresh)
         self._rest = piece
 
+    def _accept(self, piece):
+        if self._hashed + len(piece) > self.size:
+            self._wrong(f"is longer than its {self.size} bytes")
+        if self._hash:
+            self._hash.update(piece)
+        self._hashed += len(piece)
+        if self._hashed - self._checkpoints[-1][0] >= _CHECKPOINT:
+            self._checkpoints.append((self._hashed, self._hash and self._hash.copy()))
+        if self._hashed == self.size:
+            self._check()
+
     def _check(self):
+        if self._hash is None:
+            return
         digest = "sha256:" + self._hash.hexdigest()
         if digest != self.digest:
             self._wrong(f"has other bytes, those of {digest}")
 
     def _wrong(self, how):
-        self.close()
+        self._drop()
         self._restart()
         raise WrongBytes(f"{self.name}: blob {self.digest} {how}", "do not use it; is the source damaged, or a proxy in between?")
 

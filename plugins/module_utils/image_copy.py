@@ -23,6 +23,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_manifest import blobs, children, content_of, fits, is_foreign, platform_text, select
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import ANSWER_LIMIT
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_stream import referrers_tag
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import RateLimit
 
 # Where signers keep what they have to say of a digest, in registries of any age.
 _SIGNATURE_TAGS = (".sig", ".att", ".sbom")
@@ -212,11 +213,19 @@ class Planner:
 class Mover:
     """Carries plans out.
 
-    pool: runs blobs. moved: told each number of bytes that was read.
+    pool: runs blobs. moved: told each number of bytes that was read, a negative one where they were of no use. spared: told each number of bytes that
+    need not be read. limit: what all bytes have to pass.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor, run: Callable[[Callable, Iterable], list], moved: Callable[[int], None]):
-        self._pool, self._run, self._moved = pool, run, moved
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        run: Callable[[Callable, Iterable], list],
+        moved: Callable[[int], None],
+        spared: Callable[[int], None] = lambda count: None,
+        limit: RateLimit | None = None,
+    ):
+        self._pool, self._run, self._moved, self._spared, self._limit = pool, run, moved, spared, limit
         self._claims: dict[tuple, tuple[str, Future]] = {}
         self._lock = threading.Lock()
 
@@ -266,14 +275,16 @@ class Mover:
     def _carry(self, plan, entry, source, target, mount_from):
         for last in (False, True):
             reader = source.reader(entry, self._moved)
+            reader.limit = self._limit
             try:
                 mounted = target.put_blob(reader, mount_from)
+                self._spared(entry["size"] - reader.counted)
                 if mounted:
-                    self._moved(entry["size"])
                     with self._lock:
                         plan.mounted += 1
                 return
             except WrongBytes as error:
+                self._moved(-reader.counted)
                 # Once may be the way, twice is the source.
                 if last:
                     raise WrongBytes(f"{plan.wish.source}: {error.what}", error.next_step) from None

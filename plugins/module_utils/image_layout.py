@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import BlobReader
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
@@ -18,6 +18,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.image_files import R
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_manifest import content_of, referrer_descriptor, subject
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import DIGEST
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import INDEX_TYPE, canonical_json, descriptor, make_blob
+from ansible_collections.nanoagent.k8s.plugins.module_utils.partial_file import write_blob
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_stream import referrers_tag
 
 LAYOUT_MARK = canonical_json({"imageLayoutVersion": "1.0.0"})
@@ -56,17 +57,19 @@ class LayoutFolder(ImageFiles):
         return None
 
     def put_blob(self, reader: BlobReader, mount_from: str = "") -> bool:
-        """Writes a blob; False, since nothing is mounted in a folder.
+        """Writes a blob; False, since nothing is mounted in a folder. What it gets of one that breaks off is there for the next run.
 
         :raises Failure: the folder cannot be written to, or is full; the blob is not whole
         """
-        self._write(reader.digest, reader.pieces())
+        with self._blob(reader.digest) as target:
+            write_blob(target, reader)
         return False
 
     def put_manifest(self, manifest: dict, tag: str, is_image: bool = False) -> None:
         """Stores a manifest, and names it where there is a tag. is_image: whether it is listed also without one."""
         content = content_of(manifest, self.name)
-        self._write(manifest["digest"], [manifest["data"]])
+        with self._blob(manifest["digest"]) as target:
+            write_atomically(target, manifest["data"])
         if subject(content):
             self._attach(subject(content), referrer_descriptor(manifest, content))
         if tag or is_image:
@@ -105,21 +108,12 @@ class LayoutFolder(ImageFiles):
     def _blob_path(self, digest):
         return os.path.join(self.path, "blobs", *digest.split(":"))
 
-    def _write(self, digest, pieces):
-        target, temporary = self._blob_path(digest), None
-        folder = os.path.dirname(target)
+    @contextmanager
+    def _blob(self, digest) -> Iterator[str]:
+        """The path of a blob that is going to be written."""
+        target = self._blob_path(digest)
         try:
-            os.makedirs(folder, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=".", dir=folder)
-            with os.fdopen(handle, "wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-                os.fchmod(file.fileno(), 0o644)
-            os.replace(temporary, target)
-            temporary = None
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            yield target
         except OSError as error:
             raise Failure(f"{target} cannot be written ({error.strerror})", "give a folder that this user can write to, with room") from None
-        finally:
-            if temporary:
-                with suppress(OSError):
-                    os.unlink(temporary)

@@ -13,6 +13,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_credentials import Credentials, docker_config_credentials, pull_secret_credentials
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_stream import StreamingRegistry
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import Slots
+from ansible_collections.nanoagent.k8s.plugins.module_utils.upload_journal import UploadJournal
 
 OPTIONS = {
     "registries": {
@@ -29,6 +31,7 @@ OPTIONS = {
             "client_key": {"type": "path"},
             "validate_certs": {"type": "bool", "default": True},
             "plain_http": {"type": "bool", "default": False},
+            "parallel": {"type": "int"},
         },
         "required_together": [["username", "password"]],
         "mutually_exclusive": [["username", "token"]],
@@ -41,13 +44,16 @@ OPTIONS = {
 class RegistryAccess:
     """Clients for the registries of one run, one for each host and kind of access.
 
-    :param connections: how many each keeps open
+    :param connections: how many requests each gets at once where its entry does not say
     :param secrets: takes what must not be shown of the logins that are found
+    :param journal: of uploads, for later processes
+    :param in_parts: whether large blobs of registries far away come in several parts at once
     :raises Failure: an entry of `registries` or `pull_secret` is not usable
     """
 
-    def __init__(self, options: dict, connections: int, secrets: set[str]):
+    def __init__(self, options: dict, connections: int, secrets: set[str], journal: UploadJournal | None = None, in_parts: bool = True):
         self._options, self._connections, self._secrets = options, connections, secrets
+        self._journal, self._in_parts = journal, in_parts
         self._secret = _secret(options["pull_secret"])
         self._entries, self._clients, self._lock = {}, {}, threading.Lock()
         for entry in options["registries"]:
@@ -65,6 +71,7 @@ class RegistryAccess:
             if (host, access) not in self._clients:
                 entry = self._entries.get(host, {})
                 certificate = entry.get("client_cert")
+                connections = entry.get("parallel") or self._connections
                 self._clients[host, access] = StreamingRegistry(
                     host,
                     self._login(host, entry),
@@ -73,7 +80,10 @@ class RegistryAccess:
                     client_cert=(certificate, entry.get("client_key") or certificate) if certificate else None,
                     validate_certs=entry.get("validate_certs", True),
                     plain_http=entry.get("plain_http", False),
-                    connections=self._connections,
+                    connections=connections,
+                    slots=Slots(connections),
+                    journal=self._journal,
+                    in_parts=self._in_parts,
                 )
             return self._clients[host, access]
 
@@ -103,6 +113,8 @@ class RegistryAccess:
 
 
 def _checked(entry):
+    if entry.get("parallel") is not None and entry["parallel"] < 1:
+        raise Failure(f"registries has parallel {entry['parallel']} for {entry['host']}", "give 1 or more")
     for key in ("client_cert", "client_key"):
         if entry[key] and not os.access(entry[key], os.R_OK):
             raise Failure(f"{key} {entry[key]} of {entry['host']} cannot be read", "give the path of a PEM file on the machine that runs this")

@@ -38,7 +38,7 @@ class RegistryPlace:
 
     def reader(self, descriptor: dict, moved: Callable[[int], None]) -> BlobReader:
         """A blob's bytes. moved: as BlobReader takes it."""
-        return BlobReader(self.name, descriptor, lambda start: self.registry.blob_pieces(self.repository, descriptor, start), moved)
+        return BlobReader(self.name, descriptor, lambda start: self.registry.blob_pieces(self.repository, descriptor, start), moved, self.registry.slots)
 
     def referrers(self, digest: str) -> list[dict]:
         """Descriptors of the manifests whose subject is this one."""

@@ -7,19 +7,29 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import patience
-from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import PIECE, BlobReader, Body
+from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import PIECE, BlobReader, Body, WrongBytes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import INDEX_TYPE
+from ansible_collections.nanoagent.k8s.plugins.module_utils.read_ahead import read_ahead
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import Answer, Call, Registry, RegistryFailure, Transient
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import Slots
+from ansible_collections.nanoagent.k8s.plugins.module_utils.upload_journal import UploadJournal, UploadNote
 
 # A blob that did not get through in one piece goes in chunks of this size, or larger ones where the registry says so.
 CHUNK = 16 << 20
 # Some registries take this many parts of a blob at most.
 _MOST_CHUNKS = 4000
+# A larger blob is worth a note in the journal.
+_NOTED = 4 << 20
+# A larger blob comes in parts of this size, several at the same time, where the fastest answer of its registry took at least so many seconds.
+# Nearer ones give one stream as fast as this side can take it.
+_PART, _FAR = 2 << 20, 0.01
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
@@ -27,49 +37,108 @@ class StreamingRegistry(Registry):
     """A Registry that is patient for some seconds without any progress, rather than for a number of attempts.
 
     :param patience_seconds: after which a request that keeps failing in ways that may pass is given up
+    :param slots: how many requests it gets at once; as many as there are connections where none are given
+    :param journal: of uploads, so that a later process goes on with them; none where none is given
+    :param in_parts: whether large blobs of a registry far away come in several parts at once
     """
 
-    def __init__(self, *arguments, patience_seconds: float = 60.0, chunk: int = CHUNK, **options):
+    def __init__(
+        self,
+        *arguments,
+        patience_seconds: float = 60.0,
+        chunk: int = CHUNK,
+        slots: Slots | None = None,
+        journal: UploadJournal | None = None,
+        in_parts: bool = True,
+        **options,
+    ):
         super().__init__(*arguments, **options)
+        self.slots = slots or Slots(self.connections)
         self._patience = patience_seconds
         self._chunk = chunk
+        self._journal = journal or UploadJournal("")
+        self._in_parts, self._nearest = in_parts, float("inf")
+        self._helpers = None
 
     def _pause(self, transient: Transient, tried: int, waited: float) -> float | None:
         return patience.pause(tried, waited, self._patience, transient.failure.status, transient.pause)
+
+    def _attempt(self, call: Call, allowed: tuple, send: Callable | None = None) -> Answer:
+        with self.slots.held():
+            return super()._attempt(call, allowed, send)
+
+    def _response(self, call, authorization):
+        response = super()._response(call, authorization)
+        if not call.open_body:
+            self._nearest = min(self._nearest, response.elapsed.total_seconds())
+        return response
 
     # -- downloads
 
     def blob_pieces(self, repository: str, descriptor: dict, start: int = 0) -> Iterator[bytes]:
         """The bytes of a blob from a position on. After a cut it goes on where it was, with growing pauses while nothing comes.
 
+        The caller holds one of the slots as long as it reads.
         :raises RegistryFailure: the blob is not there, or no more comes
         """
         digest, size = descriptor["digest"], descriptor["size"]
+        if self._in_parts and self._nearest >= _FAR and size - start > 2 * _PART:
+
+            def fetch(first: int, end: int, unwanted: threading.Event) -> list[bytes] | None:
+                return self._part(repository, digest, first, end, unwanted)
+
+            with self._count_lock:
+                self._helpers = self._helpers or ThreadPoolExecutor(max_workers=self.slots.count)
+            for piece in read_ahead(fetch, start, size, _PART, self.slots, self._helpers):
+                start += len(piece)
+                yield piece
+        yield from self._pieces_to(repository, digest, start, size)
+
+    def _part(self, repository, digest, first, end, unwanted):
+        """A part of a blob in pieces; None where the registry knows no parts, or nobody wants it any more."""
+        pieces = []
+        try:
+            for piece in self._pieces_to(repository, digest, first, end, is_part=True):
+                if unwanted.is_set():
+                    return None
+                pieces.append(piece)
+        except _NoParts:
+            self._in_parts = False
+            return None
+        return pieces
+
+    def _pieces_to(self, repository, digest, start, size, is_part=False):
+        """The bytes of a blob from a position to an end, that of the blob or of a part.
+
+        :raises _NoParts: it is to be a part, and the registry gives no parts
+        """
         position, tried, began, empty = start, 0, time.monotonic(), 0
         while position < size:
             before = position
             try:
-                for piece in self._pieces_once(repository, digest, position):
+                for piece in self._pieces_once(repository, digest, position, size if is_part else None):
                     position += len(piece)
                     tried, began = 0, time.monotonic()
                     yield piece
                 if position < size:
                     # Whatever is in between may have lost the rest; once there twice was none, there is none.
                     empty = empty + 1 if position == before else 0
-                    call = self._blob_call(repository, digest, position)
+                    call = self._blob_call(repository, digest, position, None)
                     short = self._failure(call, f"it ends after {position} of {size} bytes", "is the registry's storage damaged, or a proxy in between?")
                     raise short if empty == 2 else Transient(short)
             except Transient as transient:
                 tried += 1
                 self._rest(transient, tried, time.monotonic() - began)
 
-    def _blob_call(self, repository: str, digest: str, position: int) -> Call:
+    def _blob_call(self, repository: str, digest: str, position: int, end: int | None) -> Call:
         # Otherwise a server may compress what it sends, and the bytes would not be those of the digest.
-        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={position}-"} if position else {})}
+        headers = {"Accept-Encoding": "identity"}
+        if position or end:
+            headers["Range"] = f"bytes={position}-{end - 1 if end else ''}"
         return Call("GET", self._url(repository, "blobs", digest), repository, f"blob {digest}", headers)
 
-    def _pieces_once(self, repository, digest, position):
-        call = self._blob_call(repository, digest, position)
+    def _pieces_once(self, repository, digest, position, end):
+        call = self._blob_call(repository, digest, position, end)
 
         def send(call: Call, authorization: str | None) -> Answer:
             with self._transport(call):
@@ -78,19 +147,23 @@ class StreamingRegistry(Registry):
                     return Answer(response.status_code, response.headers, b"", response)
                 return self._read(call, response)
 
-        answer = self._attempt(call, (200, 206), send)
+        # The slot is that of whoever reads.
+        answer = super()._attempt(call, (200, 206), send)
         # Where a server knows no ranges, everything comes again from the beginning.
         skip = position if answer.status == 200 else 0
         with answer.response as response:
-            while True:
+            if end and answer.status == 200:
+                raise _NoParts
+            while end is None or position < end:
                 with self._transport(call):
-                    piece = response.raw.read(PIECE, decode_content=False)
+                    piece = response.raw.read(min(PIECE, end - position) if end else PIECE, decode_content=False)
                 if not piece:
                     return
                 dropped = min(skip, len(piece))
                 skip -= dropped
-                if piece[dropped:]:
-                    yield piece[dropped:]
+                position += len(piece) - dropped
+                if dropped < len(piece):
+                    yield piece[dropped:] if dropped else piece
 
     # -- uploads
 
@@ -98,9 +171,16 @@ class StreamingRegistry(Registry):
         """Makes the repository hold a blob; whether it could be mounted from another repository of this registry, so that nothing was sent.
 
         It goes in one request. Where that breaks, or is too much for something on the way, it goes in chunks, from where the registry has it.
+        With a journal it goes on with what an earlier process has begun.
         :raises RegistryFailure: the registry does not take it
         """
-        upload = _Upload(self, repository, blob, mount_from)
+        note = self._journal.note(self.host, repository, blob.digest) if blob.size > _NOTED else UploadNote()
+        try:
+            return self._send_noted(_Upload(self, repository, blob, mount_from, note))
+        finally:
+            note.close()
+
+    def _send_noted(self, upload):
         tried, began = 0, time.monotonic()
         while True:
             sent = upload.sent
@@ -134,15 +214,21 @@ class StreamingRegistry(Registry):
         return found
 
 
+class _NoParts(Exception):
+    """A registry answers a request for a part with the whole."""
+
+
 class _Upload:
     """One blob on its way into a repository, over several attempts."""
 
-    def __init__(self, registry: StreamingRegistry, repository: str, blob: BlobReader, mount_from: str):
-        self._registry, self._repository, self._blob, self._mount_from = registry, repository, blob, mount_from
+    def __init__(self, registry: StreamingRegistry, repository: str, blob: BlobReader, mount_from: str, note: UploadNote):
+        self._registry, self._repository, self._blob, self._mount_from, self._note = registry, repository, blob, mount_from, note
         self._what = f"blob {blob.digest}"
         self._chunk = max(registry._chunk, -(-blob.size // _MOST_CHUNKS))
         self._in_chunks = False
         self._location = None
+        # Where an earlier process was, and whether this one goes on there.
+        self._left, self._inherited = note.location, False
         self.sent = 0
 
     def attempt(self) -> bool:
@@ -150,12 +236,42 @@ class _Upload:
 
         :raises Transient: it may pass
         """
-        if self._location is None and self._start():
-            return True
+        try:
+            mounted = self._location is None and not self._inherit() and self._start()
+            if not mounted:
+                self._send()
+        except WrongBytes:
+            self._note.record("")
+            raise
+        except RegistryFailure:
+            if not self._inherited:
+                raise
+            # What the earlier process has left is of no use, or not what it should be.
+            self._note.record("")
+            self._location, self._inherited, self.sent = None, False, 0
+            return self.attempt()
+        self._note.record("")
+        return mounted
+
+    def _inherit(self):
+        """Whether the registry still has what an earlier process has sent, and so how much of it."""
+        left, self._left = self._left, ""
+        try:
+            self._inherited = bool(left) and self._find(left)
+        except RegistryFailure:
+            return False
+        if self._inherited:
+            self._in_chunks = True
+            if self._blob.is_remote:
+                # To read it again only to check it would cost what going on saves; the registry checks all of it in the end.
+                self._blob.leave_out(self.sent)
+        return self._inherited
+
+    def _send(self):
         if not self._in_chunks:
             try:
                 self._put(Body(self._blob, 0, self._blob.size) if self._blob.size else b"")
-                return False
+                return
             except RegistryFailure as failure:
                 if failure.status != 413 or self._blob.size <= self._chunk:
                     raise
@@ -164,7 +280,6 @@ class _Upload:
         while self.sent < self._blob.size:
             self._patch(min(self._chunk, self._blob.size - self.sent))
         self._put(b"")
-        return False
 
     def is_there(self) -> bool:
         """After a failed attempt: whether it has arrived all the same. If not, finds out where to go on."""
@@ -174,13 +289,26 @@ class _Upload:
         location, self._location = self._location, None
         self._in_chunks = self._in_chunks or self._blob.size > self._chunk
         if location and self._in_chunks:
-            answer = registry._run(self._call("GET", location), allowed=(200, 202, 204, 400, 403, 404, 405, 416))
-            there = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
-            # An upload that has nothing yet says 0-0 too.
-            if answer.status in (200, 202, 204) and there and 0 < int(there[1]) < self._blob.size:
-                self.sent = int(there[1]) + 1
-                self._location = registry._location(self._call("GET", location), answer) if "Location" in answer.headers else location
+            self._find(location)
         return False
+
+    def _find(self, location):
+        """Whether an upload is there with some of the blob; then it goes on there."""
+        call = self._call("GET", location)
+        answer = self._registry._run(call, allowed=(200, 202, 204, 400, 403, 404, 405, 416))
+        there = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
+        # An upload that has nothing yet says 0-0 too.
+        if answer.status not in (200, 202, 204) or not there or not 0 < int(there[1]) < self._blob.size:
+            return False
+        self.sent = int(there[1]) + 1
+        self._continue_at(self._registry._location(call, answer) if "Location" in answer.headers else location)
+        return True
+
+    def _continue_at(self, location):
+        self._location = location
+        # Storage elsewhere, and names in an address, are trusted by what the address says: that is no matter for a file.
+        if self._registry._is_ours(location) and "@" not in urlsplit(location).netloc:
+            self._note.record(location)
 
     def _start(self) -> bool:
         registry, self.sent = self._registry, 0
@@ -200,7 +328,7 @@ class _Upload:
         return self._started(call, registry._attempt(call, allowed=(202,)))
 
     def _started(self, call, answer):
-        self._location = self._registry._location(call, answer)
+        self._continue_at(self._registry._location(call, answer))
         least = answer.headers.get("OCI-Chunk-Min-Length", "")
         self._chunk = max(self._chunk, int(least) if least.isdigit() else 0)
         return False
@@ -209,6 +337,7 @@ class _Upload:
         registry, start = self._registry, self.sent
         headers = {**_BINARY, "Content-Range": f"{start}-{start + length - 1}"}
         call = self._call("PATCH", self._location, headers, lambda: Body(self._blob, start, length))
+        self._blob.prepare(start)
         try:
             answer = registry._attempt(call, allowed=(202, 204))
         except RegistryFailure as failure:
@@ -216,13 +345,15 @@ class _Upload:
                 # The registry has forgotten the upload, or has another part of it.
                 raise Transient(failure) from None
             raise
-        self._location = registry._location(call, answer)
         self.sent += length
+        self._continue_at(registry._location(call, answer))
 
     def _put(self, body):
         parts = urlsplit(self._location)
         query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("digest", self._blob.digest)])
         call = self._call("PUT", urlunsplit(parts._replace(query=query)), _BINARY, lambda: body)
+        if body:
+            self._blob.prepare(0)
         self._registry._attempt(call, allowed=(201, 204))
 
     def _call(self, method, url, headers=None, open_body: Callable | None = None, also_from=""):

@@ -24,8 +24,13 @@ class TransferProgress:
         self._began = self._spoke = clock()
         self._done, self._lock = 0, threading.Lock()
 
+    def spare(self, count: int) -> None:
+        """Takes a number of bytes that need not be moved, since they are there already."""
+        with self._lock:
+            self._total -= count
+
     def __call__(self, count: int) -> None:
-        """Takes the number of bytes since the last call."""
+        """Takes the number of bytes since the last call, a negative one where what came was of no use."""
         with self._lock:
             self._done += count
             now = self._clock()

@@ -26,13 +26,14 @@ from urllib.parse import parse_qs, urlsplit
 class Fault:
     """Answer the next `times` requests that fit with a status, or cut the connection when the status is 0.
 
-    keep: before the cut, so many bytes of a blob go through.
+    keep: before the cut, so many bytes of a blob go through. until: the cut comes then.
     """
 
     method: str
     path: str
     status: int = 0
     keep: int | None = None
+    until: threading.Event | None = None
     headers: dict = field(default_factory=dict)
     body: bytes = b""
     times: int = 1
@@ -45,6 +46,7 @@ class FakeRegistry:
     :param digest_header: whether answers name the digest; some registries do not for HEAD
     :param referrers: whether it keeps the lists of what refers to a manifest
     :param most_at_once: bytes of a request that something in front of it lets through
+    :param ranges: whether it gives parts of blobs
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class FakeRegistry:
         digest_header: bool = True,
         referrers: bool = True,
         most_at_once: int = 1 << 40,
+        ranges: bool = True,
     ):
         self.auth = auth
         self.username = username
@@ -62,6 +65,7 @@ class FakeRegistry:
         self.digest_header = digest_header
         self.referrers = referrers
         self.most_at_once = most_at_once
+        self.ranges = ranges
         self.realm = None
         self.refresh_token = None
         self.blobs = {}
@@ -72,6 +76,9 @@ class FakeRegistry:
         self.faults = []
         self.headers_seen = []
         self.chunk_sizes = []
+        self.sent_bytes = 0
+        self.at_once = self.most_at_a_time = 0
+        self.received_bytes = 0
         self.min_chunk = None
         self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -123,6 +130,7 @@ def _handler(registry: FakeRegistry):
             """Quiet: the tests read registry.requests."""
 
         def _answer(self, status: int, body: bytes = b"", **headers):
+            self._leave()
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name.replace("_", "-"), str(value))
@@ -136,20 +144,51 @@ def _handler(registry: FakeRegistry):
             self._answer(status, json.dumps({"errors": [{"code": code, "message": message}]}).encode(), **headers)
 
         def _cut(self):
+            self._leave()
             # Linger of zero makes the close a reset, as a crashing proxy does.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             self.connection.close()
 
         def _handle(self):
+            with registry._lock:
+                registry.at_once += 1
+                registry.most_at_a_time = max(registry.most_at_a_time, registry.at_once)
+            self._counts = True
+            try:
+                self._handle_one()
+            finally:
+                self._leave()
+
+        def _leave(self):
+            """Before the client knows that it is done, or it would seem to ask for two things at once."""
+            with registry._lock:
+                registry.at_once -= self._counts
+                self._counts = False
+
+        def _body(self, length: int) -> bytes:
+            body = b""
+            while piece := self.rfile.read1(min(65536, length - len(body))) if len(body) < length else b"":
+                body += piece
+                registry.received_bytes += len(piece)
+            return body
+
+        def _handle_one(self):
             parts = urlsplit(self.path)
             length = int(self.headers.get("Content-Length") or 0)
             registry.requests.append(f"{self.command} {parts.path}")
             registry.headers_seen.append(dict(self.headers))
             fault = registry.take_fault(self.command, parts.path)
-            body = self.rfile.read(length)
+            body = self._body(length)
+            upload = parts.path.rpartition("/")[2]
+            if len(body) < length:
+                # Whoever sent it is gone; what has come stays.
+                if upload in registry.uploads:
+                    registry.uploads[upload] += body
+                self.close_connection = True
+                return None
             if fault and fault.keep is not None:
-                return self._keep(parts.path, body, fault.keep)
+                return self._keep(parts.path, body, fault)
             if fault:
                 if not fault.status:
                     return self._cut()
@@ -253,24 +292,32 @@ def _handler(registry: FakeRegistry):
             data = registry.blobs.get((repository, digest))
             if data is None:
                 return self._error(404, "BLOB_UNKNOWN", "blob unknown")
-            first = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-            if first:
-                start = int(first[1])
-                return self._answer(206, data[start:], Docker_Content_Digest=digest, Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}")
-            return self._answer(200, data, Docker_Content_Digest=digest)
+            asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if registry.ranges else None
+            start, end = (int(asked[1]), int(asked[2] or len(data)) + 1) if asked else (0, len(data))
+            part = data[start:end]
+            if self.command == "GET":
+                registry.sent_bytes += len(part)
+            if asked:
+                return self._answer(206, part, Docker_Content_Digest=digest, Content_Range=f"bytes {start}-{start + len(part) - 1}/{len(data)}")
+            return self._answer(200, part, Docker_Content_Digest=digest)
 
-        def _keep(self, path: str, body: bytes, count: int):
+        def _keep(self, path: str, body: bytes, fault: Fault):
             """Lets a part of a blob through, then cuts the connection."""
+            count = fault.keep
             repository, name = re.fullmatch(r"/v2/(.+)/blobs/(?:uploads/)?([^/]+)", path).groups()
             if name in registry.uploads:
                 registry.uploads[name] += body[:count]
                 return self._cut()
             data = registry.blobs[repository, name]
-            start = int(re.sub(r"\D", "", self.headers.get("Range", "0")))
+            self._leave()
+            start = int(re.search(r"\d+", self.headers.get("Range", "0"))[0])
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(data) - start))
             self.end_headers()
             self.wfile.write(data[start : start + count])
+            registry.sent_bytes += len(data[start : start + count])
+            if fault.until:
+                fault.until.wait()
             # Without lingering: what was sent has to arrive.
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
