@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verdicts over objects whose fields are missing or absurd: never an exception, never wrongly green.
 
-An ordinary run tries the same few hundred worlds each time; FUZZ_SECONDS=3600 goes on with new ones for that long.
+An ordinary run tries the same few hundred worlds each time; FUZZ_SECONDS=3600 goes on with new ones for that much processor time.
 """
 
 from __future__ import annotations
@@ -193,10 +193,13 @@ def one_round(world):
 
 
 def test_no_world_raises_or_is_wrongly_green():
-    end = time.monotonic() + SECONDS
+    end = time.process_time() + SECONDS
+    rounds = 1
     one_round()
-    while time.monotonic() < end:
+    while time.process_time() < end:
         one_round()
+        rounds += 1
+    print(f"{rounds} rounds of {SETTINGS.max_examples} worlds in {time.process_time() - end + SECONDS:.0f} s of processor time")
 
 
 def test_the_corpus_holds_worlds_that_are_well_and_worlds_that_are_not():
