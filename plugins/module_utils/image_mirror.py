@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils import registry
@@ -13,10 +14,12 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_copy import Mover, Planner, Wish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location import destination_of, source_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_places import Places
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_signature import VERIFIED
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.mirror_task import SharedArchive, Task
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import check_folder
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_access import RegistryAccess
+from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import OFF, policy_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_progress import TransferProgress, megabytes
 
 # Images that are looked at and finished at the same time; their blobs share one budget.
@@ -36,6 +39,7 @@ def work(options: dict, run: Run) -> dict:
     parallel = options["parallel"]
     if parallel < 1:
         raise Failure(f"parallel is {parallel}", "give 1 or more")
+    trust = policy_of(options, "signature_policy", "signature_keys")
     access = RegistryAccess(options, parallel + _IMAGES_AT_ONCE, run.secrets)
     places = Places(access, run.temp_dir)
     with (
@@ -53,6 +57,8 @@ def work(options: dict, run: Run) -> dict:
         planner = Planner(in_parallel)
         archives = _archives(tasks, places)
         each(_plan, tasks, planner, places, archives)
+        if not trust.is_off:
+            each(_verify, tasks, trust, planner, archives)
         for archive in archives.values():
             archive.plan_again(planner)
         if any(task.writes for task in tasks) and not run.check_mode:
@@ -63,7 +69,7 @@ def work(options: dict, run: Run) -> dict:
             each(_copy, todo, mover, run.say)
             for archive in archives.values():
                 archive.finish()
-    return _result(tasks, access, run)
+    return _result(tasks, access, run, trust)
 
 
 def wishes(options: dict) -> list[Wish]:
@@ -108,6 +114,22 @@ def _plan(task, planner, places, archives):
         task.writes = task.plan.digest != task.plan.before
 
 
+def _verify(task, trust, planner, archives):
+    """Judges the signature of the source's digest, at the destination where that has the image already, else at the source."""
+    wish, plan = task.wish, task.plan
+    digest, is_there = plan.original, plan.before == plan.digest == plan.original
+    if is_there:
+        here = archives[wish.target.place].existing if wish.target.is_archive else task.target
+        task.signature = trust.verdict(lambda: here, digest, str(wish.target))
+    if not (task.signature and task.signature.is_good):
+        task.signature = trust.verdict(task.source, digest, str(wish.source))
+        if is_there and task.signature.is_good and wish.referrers and not wish.target.is_archive:
+            # It was signed after it was copied: whoever pulls there wants the signature too.
+            again = planner.plan(replace(wish, source=wish.source.at(digest=digest)), task.source, None, task.target)
+            task.plan, task.writes = replace(again, wish=wish, before=plan.before), bool(again.referrers)
+    task.plan.notes += trust.warnings(str(wish.source), digest, task.signature)
+
+
 def _announce(tasks, say):
     """Says what is going to be copied; the number of bytes."""
     sizes = {(*task.wish.target.place, digest): entry["size"] for task in tasks for digest, entry in task.plan.blobs.items()}
@@ -123,8 +145,8 @@ def _copy(task, mover, say):
         say(f"mirror: {task.wish.target} is {task.plan.digest}")
 
 
-def _result(tasks, access, run):
-    images = [_image(task) for task in tasks]
+def _result(tasks, access, run, trust):
+    images = [{**_image(task), "signature": str(task.signature or (OFF if trust.is_off else ""))} for task in tasks]
     failed = [task.failure for task in tasks if task.failure]
     facts = {
         "changed": any(task.writes and not task.failure for task in tasks),
@@ -165,6 +187,7 @@ def _image(task):
 def _line(image, check_mode):
     if "error" in image:
         return f"{image['destination']}: {image['error']}"
+    signed = f", signature {image['signature']}" if image["signature"].startswith(VERIFIED) else ""
     if not image["changed"]:
-        return f"{image['destination']}: unchanged"
-    return f"{image['destination']}: {'would be copied' if check_mode else 'copied'}, {megabytes(image['bytes'])} MB"
+        return f"{image['destination']}: unchanged{signed}"
+    return f"{image['destination']}: {'would be copied' if check_mode else 'copied'}, {megabytes(image['bytes'])} MB{signed}"

@@ -13,6 +13,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_copy import Plan, Planner, Wish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_files import ImageFiles, is_about_another, names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location import DOCKER_ARCHIVE
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_signature import Verdict
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Task:
     """A wish with what has become of it so far.
 
     source: gives the place to read from. target: the place to write to. writes: whether something has to be written.
+    signature: what is known of the source's; None where nobody looked.
     """
 
     wish: Wish
@@ -28,6 +30,7 @@ class Task:
     plan: Plan | None = None
     failure: Failure | None = None
     writes: bool = False
+    signature: Verdict | None = None
 
     def attempt(self, step: Callable, *arguments) -> None:
         """Does step(self, ...) unless something failed before: one image that fails is no reason to leave out the others."""

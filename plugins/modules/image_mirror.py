@@ -72,6 +72,29 @@ options:
       - An image that is at its destination already is left alone, also where its source has got new signatures since.
     type: bool
     default: true
+  signature_policy:
+    description:
+      - Whether an image has to be signed by one of O(signature_keys) before anything of it is copied; V(require) fails the image
+        where it is not, V(warn) says so, V(off) does not look.
+      - What has to be signed is the digest that the source names, that of the whole index where there is one; also where
+        O(images[].platforms) takes a part of it. An image that is at its destination already is verified there, and at its source
+        where it is not signed there; a signature that only the source has is copied then.
+      - Signatures of cosign by key are known, in the form of "simple signing" and as bundles of sigstore; by the referrers API and its
+        fallback tag, and by the tag C(sha256-....sig). Signatures by a certificate (keyless) do not count, and transparency logs
+        are not asked.
+    type: str
+    choices:
+      - "off"
+      - warn
+      - require
+    default: "off"
+  signature_keys:
+    description:
+      - Public keys (PEM, or the paths of such files), any one of which is enough; ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 bits or more.
+      - A private key is refused. The values are kept out of logs in case there is one.
+    type: list
+    elements: str
+    default: []
   parallel:
     description:
       - How many blobs are moved at once, of all images together.
@@ -116,6 +139,14 @@ EXAMPLES = r"""
       - source: registry.k8s.io/pause:3.10
         destination: oci-archive:/media/disk/images.tar:pause
         platforms: [linux/amd64]
+
+- name: Mirror only what is signed
+  nanoagent.k8s.image_mirror:
+    images:
+      - source: registry.example.com/build/collector:1.4
+        destination: registry.example.com:5000/mirror/collector
+    signature_policy: require
+    signature_keys: [/etc/ssl/cosign.pub]
 
 - name: Push what the vendor publishes as an archive
   nanoagent.k8s.image_mirror:
@@ -177,8 +208,15 @@ images:
       type: list
       elements: str
       sample: []
+    signature:
+      description:
+        - V(verified by) and the fingerprint of the key, V(missing), V(invalid:) and why, V(unknown:) and why it could not be read, or
+          V(off) with O(signature_policy=off). Empty where the image failed before.
+        - The fingerprint is the SHA-256 of the key in DER.
+      type: str
+      sample: verified by sha256:2f2bb1be0b5a8f4e5a2e8d3f9c5c4ad25f3b40f2bcd5e8e8f04cc4c7a4e70ac1
     error:
-      description: Why it could not be copied; the fields from RV(images[].digest) on are missing then.
+      description: Why it could not be copied; the fields that tell of the copy are missing then.
       type: str
 lines:
   description: One line an image, for people.
@@ -204,6 +242,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_access
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_mirror import work
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import OFF, POLICIES
 
 RULES = {}
 
@@ -221,6 +260,8 @@ def argument_spec():
             },
         },
         "referrers": {"type": "bool", "default": True},
+        "signature_policy": {"type": "str", "choices": list(POLICIES), "default": OFF},
+        "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
         "parallel": {"type": "int", "default": 8},
         **registry_access.OPTIONS,
     }
