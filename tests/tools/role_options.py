@@ -106,6 +106,43 @@ ROLES = {
             "The result is in the variable C(mirror_result), as the module returns it; C(mirror_result.images[0].image) is the first copy's name by digest.",
         ],
     ),
+    "preload": Role(
+        module="node_image",
+        short_description="Load images into the container runtimes of nodes, for clusters without a registry",
+        description=[
+            "Runs on the nodes, as hosts by SSH, and loads images from an archive with the module P(nanoagent.k8s.node_image#module).",
+            "The result is in the variable C(preload_result), as the module returns it.",
+        ],
+        only=("archive", "remote_src", "images", "runtime", "reported_runtime", "address"),
+        defaults={"remote_src": False, "reported_runtime": "{{ (k8s_node | default({})).runtime | default('') }}"},
+        # What another node has handed on is on the node already.
+        values={
+            "archive": "preload_there | default('') | default(preload_archive, true)",
+            "remote_src": "preload_remote_src | bool or preload_there | default('') | length > 0",
+            "reported_runtime": "preload_reported_runtime | default(omit, true)",
+        },
+        own={
+            "from": {
+                "description": [
+                    "Who sends the archive. V(controller) sends it to each node that lacks an image, V(peers) to the first one of a batch only; "
+                    "each node that has it hands it to four others by HTTP. Needs the strategy linear.",
+                ],
+                "type": "str",
+                "choices": ["controller", "peers"],
+                "default": "controller",
+            },
+            "peer_address": {
+                "description": ["The address at which other nodes reach this one; by default C(ansible_host), or the host's name."],
+                "type": "str",
+            },
+            "peer_folder": {
+                "description": ["An existing folder of the node, below which the archive is kept while it is handed on; by default the system's temporary one."],
+                "type": "path",
+            },
+            "port": {"description": ["The port at which a node hands the archive on; V(0) is any that is free."], "type": "int", "default": 0},
+            "time_limit": {"description": ["Seconds after which a node ceases to hand it on, where the run was cut short."], "type": "int", "default": 3600},
+        },
+    ),
     "preflight": Role(
         module="preflight",
         short_description="What an installation of the eBPF agent would meet, before there is one",
@@ -221,10 +258,12 @@ def files(name: str, role: Role, documented: dict, spec: dict, tasks: str) -> di
     :raises SystemExit: tasks holds no call of the module, or more than one
     """
     specs = argument_specs(name, role, documented, spec)
-    call = "".join(f"    {option}: {value}\n" for option, value in arguments(name, role, specs, spec).items())
+    lines = [f"# These arguments are written by `{COMMAND}`."]
+    lines += [f"{option}: {value}" for option, value in arguments(name, role, specs, spec).items()]
+    # The call may stand in a block.
     task, count = re.subn(
-        rf"^(  {COLLECTION}\.{role.module}:\n)(?:    .*\n)*",
-        lambda match: f"{match[1]}    # These arguments are written by `{COMMAND}`.\n{call}",
+        rf"^( +)({COLLECTION}\.{role.module}:\n)(?:\1  .*\n)*",
+        lambda match: match[1] + match[2] + "".join(f"{match[1]}  {line}\n" for line in lines),
         tasks,
         flags=re.MULTILINE,
     )
