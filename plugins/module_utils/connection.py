@@ -5,26 +5,24 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import traceback
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.garbage import uncollected
 
 # Loading the package makes many thousands of objects that all stay; looking for garbage among them meanwhile takes a fifth of its time.
-gc.disable()
-try:
-    import yaml
-    from kubernetes.client import Configuration
-    from kubernetes.config import kube_config
-    from kubernetes.config.config_exception import ConfigException
-    from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
+with uncollected():
+    try:
+        import yaml
+        from kubernetes.client import Configuration
+        from kubernetes.config import kube_config
+        from kubernetes.config.config_exception import ConfigException
+        from kubernetes.config.incluster_config import SERVICE_CERT_FILENAME, SERVICE_TOKEN_FILENAME, InClusterConfigLoader
 
-    KUBERNETES_IMPORT_ERROR = None
-except ImportError:
-    KUBERNETES_IMPORT_ERROR = traceback.format_exc()
-finally:
-    gc.enable()
+        KUBERNETES_IMPORT_ERROR = None
+    except ImportError:
+        KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
 _ENVIRONMENT = {
     "kubeconfig": "K8S_AUTH_KUBECONFIG",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.garbage import uncollected
@@ -17,6 +18,7 @@ def collector_on():
     gc.enable()
     yield
     gc.enable()
+    gc.unfreeze()
 
 
 def test_off_inside_on_outside():
@@ -58,3 +60,33 @@ def test_who_had_it_off_keeps_it_off():
     with uncollected():
         pass
     assert not gc.isenabled()
+
+
+class Held:
+    """Something that a weak reference can watch."""
+
+
+def test_later_collections_leave_out_what_was_made_meanwhile():
+    with uncollected():
+        made = [{"number": number} for number in range(10)]
+    assert not any(each is made[0] for each in gc.get_objects())
+    assert gc.get_freeze_count() > 0
+
+
+def test_what_nobody_refers_to_any_more_is_freed_all_the_same():
+    with uncollected():
+        held = [Held()]
+    watched = weakref.ref(held[0])
+    del held
+    assert watched() is None
+
+
+def test_cycles_that_are_made_afterwards_are_collected():
+    with uncollected():
+        pass
+    cycle = Held()
+    cycle.itself = cycle
+    watched = weakref.ref(cycle)
+    del cycle
+    gc.collect()
+    assert watched() is None
