@@ -75,7 +75,7 @@ cluster-down: $(VENV)/ready ## stop the local Kubernetes and leave nothing behin
 	@$(PYTHON) tests/cluster down
 
 bench: $(VENV)/ready $(LINK) $(BINARIES) cluster-up ## measure against peers
-	@for what in install image collector verify; do $(PYTHON) tests/bench $$what || exit 1; done
+	@for what in install image mirror collector verify; do $(PYTHON) tests/bench $$what || exit 1; done
 
 clean: ## remove what was built; stops the local Kubernetes first
 	@[ ! -x $(PYTHON) ] || $(PYTHON) tests/cluster down

@@ -4,7 +4,11 @@
 """Entry point of `python3 tests/bench`."""
 
 import sys
+from pathlib import Path
 
-from benchmark.cli import main
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "cluster"), str(TESTS / "judges")]
+
+from benchmark.cli import main  # noqa: E402 (the path comes first)
 
 sys.exit(main(sys.argv[1:]))

@@ -36,6 +36,7 @@ step "antsibull-changelog" antsibull-changelog lint
 step "go vet and gofmt, collector" vet files/ebpf
 step "go vet and gofmt, cluster monitor" vet files/monitor
 step "go vet and gofmt, sample workload" vet tests/demo/sample
+step "go vet and gofmt, second registry" vet tests/judges
 step "no path of this machine" no_path_of_this_machine
 step "no sanity ignore files" no_ignore_files
 step "ansible-test sanity" tests/tools/sanity.sh

@@ -14,11 +14,11 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmark import collector, image, install, layout, verify
+from benchmark import collector, image, install, layout, mirror, verify
 from benchmark.process import BenchFailed
 from benchmark.surroundings import machine_facts
 
-BENCHMARKS = {"install": install, "image": image, "collector": collector, "verify": verify}
+BENCHMARKS = {"install": install, "image": image, "collector": collector, "verify": verify, "mirror": mirror}
 # As a shell has it for a command that SIGINT ended.
 INTERRUPTED = 130
 HEAD = """# Results

@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from judging.programs import version
+
 from benchmark.images import REPOSITORY, build_and_push, image_options
-from benchmark.peers import CRANE, go_command, say
+from benchmark.peers import judges, say
 from benchmark.process import measured
 from benchmark.record import Ratio, Record
 from benchmark.surroundings import ansible_environment, binaries, cluster, playbook_command
@@ -62,14 +64,14 @@ class Image:
         self._registry = cluster()["REGISTRY"]
         self._environment = ansible_environment(folder)
         self._plain, self._packed = binaries(), _packed(folder)
-        self._crane = str(go_command(CRANE))
+        self._crane = str(judges() / "crane")
         self._archive = folder / "collector.oci.tar"
         built = build_and_push(archive=str(self._archive))
         self._layout = folder / "layout"
         with tarfile.open(self._archive) as archive:
             archive.extractall(self._layout, filter="data")
         self.record.facts += [f"{architecture}: {found['size_compressed'] / 2**20:.2f} MiB compressed" for architecture, found in built["platforms"].items()]
-        self.record.facts.append(f"crane {CRANE.rpartition('@')[2]}; crane and skopeo push an image that is built already")
+        self.record.facts.append(f"crane {version('crane')}; crane and skopeo push an image that is built already")
 
     def steps(self, number: int) -> dict[str, Callable[[], dict]]:
         """The arms of one round, in their order."""

@@ -11,11 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from judging import programs
+from localcluster.build import kube_binaries
+from localcluster.cluster import DEFAULT_MINOR
+from localcluster.progress import Progress
+
 from benchmark.process import BenchFailed
 from benchmark.surroundings import PROJECT, cache
 
 HELM = "helm.sh/helm/v4/cmd/helm@v4.3.1"
-CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
 ANSIBLE = "ansible==12.3.0"
 MATPLOTLIB = "matplotlib==3.10.8"
 TOOLS_PACKAGE = "libbpf-tools"
@@ -31,6 +35,16 @@ def go_command(package: str) -> Path:
         go = _run([sys.executable, str(PROJECT / "tests" / "tools" / "find_go.py")]).strip().splitlines()[-1]
         _run([go, "install", package], {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0", "GOFLAGS": "-trimpath -buildvcs=false", "GOWORK": "off"})
     return folder / name
+
+
+def judges() -> Path:
+    """The folder with crane and regctl, which tests of images use too."""
+    return programs.judges(Progress())
+
+
+def kube() -> str:
+    """The binary of the local cluster, which holds a registry; no cluster is needed for it."""
+    return str(kube_binaries(DEFAULT_MINOR, Progress()) / "kube")
 
 
 def kubernetes_core() -> Path:

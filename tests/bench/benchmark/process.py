@@ -43,6 +43,7 @@ class Usage:
     cpu: float
     memory: float
     output: str
+    code: int = 0
 
     def figures(self) -> dict[str, float]:
         """Both times, in seconds, and the peak resident memory of the largest of its processes, in MiB."""
@@ -72,4 +73,4 @@ def measured(command: Sequence[str], environment: Mapping[str, str] | None = Non
         figures = json.loads(report.read() or b"{}")
     if figures.get("code") not in known:
         raise BenchFailed(f"{command[0]} ended with {figures.get('code')}:\n" + "\n".join(text.strip().splitlines()[-LAST_LINES:]))
-    return Usage(figures["wall"], figures["cpu"], figures["memory"], text)
+    return Usage(figures["wall"], figures["cpu"], figures["memory"], text, figures["code"])

@@ -6,4 +6,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bench"))
+TESTS = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TESTS / folder) for folder in ("bench", "cluster", "judges")]

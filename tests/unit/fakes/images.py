@@ -60,6 +60,11 @@ def zstd_of(data: bytes) -> bytes:
     return b"\x28\xb5\x2f\xfd" + bytes([0xA0]) + len(data).to_bytes(4, "little") + b"".join(blocks)
 
 
+# gzip that does not try to compress: for layers so large that it would take long.
+STORED = "stored"
+PACKINGS = {"gzip": lambda data: gzip.compress(data, mtime=0), STORED: lambda data: gzip.compress(data, 0, mtime=0), "zstd": zstd_of, "plain": bytes}
+
+
 @dataclass
 class Image:
     """root: digest of its outermost manifest. manifests: digest -> (media type, bytes), deepest first. blobs: digest -> bytes."""
@@ -93,8 +98,8 @@ def single(seed, layers: int = 2, size: int = 5000, kind: str = OCI, packing: st
     types, entries, diff_ids = TYPES[kind], [], []
     for number in range(layers):
         tar = tar_of(f"file-{number}", random.Random(f"{seed} {architecture} {number}").randbytes(size))
-        packed = {"gzip": lambda data: gzip.compress(data, mtime=0), "zstd": zstd_of, "plain": bytes}[packing](tar)
-        entries.append(image.add_blob(types[packing], packed))
+        packed = PACKINGS[packing](tar)
+        entries.append(image.add_blob(types["gzip" if packing == STORED else packing], packed))
         diff_ids.append(digest_of(tar))
     config = {"architecture": architecture, "os": "linux", "config": {"Cmd": [str(seed)]}, "rootfs": {"type": "layers", "diff_ids": diff_ids}}
     content = {"schemaVersion": 2, "mediaType": types["manifest"], "config": image.add_blob(types["config"], json.dumps(config).encode()), "layers": entries}
