@@ -161,7 +161,7 @@ def read_lock(path: str, required: bool = False) -> dict:
 def record(path: str, entries: Iterable[dict], check_mode: bool) -> dict:
     """Adds entries to a lock file, which is written only where an entry changes.
 
-    Returns {"changed", "before": text, empty where there was no file, "after": text}; in check mode the same, and nothing is written.
+    Returns {"path", "changed", "before": text, empty where there was no file, "after": text}; in check mode the same, and nothing is written.
     :raises Failure: the file cannot be read or written, or is no lock file
     """
     entries = list(entries)
@@ -170,8 +170,8 @@ def record(path: str, entries: Iterable[dict], check_mode: bool) -> dict:
         after = merged(lock, entries)
         if after == lock:
             before = _text(path)
-            return {"changed": False, "before": before, "after": before}
-        step = {"changed": True, "before": _text(path), "after": lock_text(after)}
+            return {"path": path, "changed": False, "before": before, "after": before}
+        step = {"path": path, "changed": True, "before": _text(path), "after": lock_text(after)}
         if not check_mode:
             write_atomically(path, step["after"].encode())
         return step

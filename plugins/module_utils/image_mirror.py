@@ -14,16 +14,22 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_copy import Mover, Planner, Wish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location import destination_of, source_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_places import Places
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_rewrites import rewritten, table_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_signature import VERIFIED
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.mirror_lock import MirrorLock
 from ansible_collections.nanoagent.k8s.plugins.module_utils.mirror_task import SharedArchive, Task
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import check_folder
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_access import RegistryAccess
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import OFF, policy_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import RateLimit
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_progress import TransferProgress, megabytes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.upload_journal import UploadJournal
 
 # Images that are looked at and finished at the same time; their blobs share one budget.
 _IMAGES_AT_ONCE = 8
+# Bytes a second; with less, a piece of a blob takes longer than servers wait for it.
+_LEAST_RATE = 16 << 10
 
 
 def work(options: dict, run: Run) -> dict:
@@ -35,12 +41,18 @@ def work(options: dict, run: Run) -> dict:
     """
     if registry.REQUESTS_IMPORT_ERROR:
         raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
-    tasks = [Task(wish) for wish in wishes(options)]
+    tasks = [Task(wish, named=wish.source) for wish in wishes(options)]
+    lock = MirrorLock(options["lock_file"], options["update_lock"])
     parallel = options["parallel"]
     if parallel < 1:
         raise Failure(f"parallel is {parallel}", "give 1 or more")
     trust = policy_of(options, "signature_policy", "signature_keys")
-    access = RegistryAccess(options, parallel + _IMAGES_AT_ONCE, run.secrets)
+    rate = options["rate_limit"]
+    if rate is not None and rate < _LEAST_RATE:
+        raise Failure(f"rate_limit is {rate} bytes a second", f"give {_LEAST_RATE} or more, such as 10M, or leave it out")
+    journal = UploadJournal("" if run.check_mode else options["journal"])
+    # What is read ahead would go past the limit.
+    access = RegistryAccess(options, parallel, run.secrets, journal, in_parts=rate is None)
     places = Places(access, run.temp_dir)
     with (
         ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images,
@@ -56,7 +68,7 @@ def work(options: dict, run: Run) -> dict:
 
         planner = Planner(in_parallel)
         archives = _archives(tasks, places)
-        each(_plan, tasks, planner, places, archives)
+        each(_plan, tasks, planner, places, archives, lock)
         if not trust.is_off:
             each(_verify, tasks, trust, planner, archives)
         for archive in archives.values():
@@ -65,22 +77,28 @@ def work(options: dict, run: Run) -> dict:
             for archive in archives.values():
                 archive.begin()
             todo = [task for task in tasks if task.writes and not task.failure]
-            mover = Mover(blobs, in_parallel, TransferProgress(run.say, "mirror", _announce(todo, run.say)))
+            progress = TransferProgress(run.say, "mirror", _announce(todo, run.say))
+            mover = Mover(blobs, in_parallel, progress, progress.spare, RateLimit(rate) if rate else None)
             each(_copy, todo, mover, run.say)
             for archive in archives.values():
                 archive.finish()
-    return _result(tasks, access, run, trust)
+        step = lock.record(tasks, in_parallel, run.check_mode)
+    result = _result(tasks, access, run, trust, step)
+    if journal.problem:
+        lost = "an upload that is cut short begins anew in the next run"
+        result["warnings"].append(f"journal {options['journal']} cannot be written ({journal.problem}): {lost}")
+    return result
 
 
 def wishes(options: dict) -> list[Wish]:
     """What the options ask for, in their order. Pure.
 
-    :raises Failure: a name is malformed, or two images have one destination
+    :raises Failure: a name is malformed, an image has no destination, or two have one
     """
-    found, targets = [], set()
+    found, targets, table = [], set(), table_of(options["rewrites"])
     for image in options["images"]:
         source = source_of(image["source"])
-        target = destination_of(source, image["destination"])
+        target = destination_of(source, image.get("destination") or _destination(source, table))
         if target.is_archive and source.path == target.path:
             raise Failure(f"{target.path} is source and destination", "give another path")
         if target.tag and (target.place, target.tag) in targets:
@@ -88,6 +106,14 @@ def wishes(options: dict) -> list[Wish]:
         targets.add((target.place, target.tag))
         found.append(Wish(source, target, tuple(image.get("platforms") or ()), options["referrers"]))
     return found
+
+
+def _destination(source, table):
+    """Where the table has an image."""
+    target = rewritten(table, replace(source.reference, digest="")) if source.reference else None
+    if target is None:
+        raise Failure(f"{source} has no destination, and rewrites covers no such name", "give the image a destination, or rewrites a row for its name")
+    return str(target)
 
 
 def _archives(tasks, places):
@@ -103,15 +129,17 @@ def _archives(tasks, places):
     return found
 
 
-def _plan(task, planner, places, archives):
+def _plan(task, planner, places, archives, lock):
+    task.source = lambda: places.source(task.named)
+    lock.pin(task)
     wish = task.wish
-    task.source = lambda: places.source(wish.source)
     if wish.target.is_archive:
         task.plan = planner.plan(wish, task.source, archives[wish.target.place].existing, None)
     else:
         task.target = places.target(wish.target)
         task.plan = planner.plan(wish, task.source, task.target, task.target)
         task.writes = task.plan.digest != task.plan.before
+    task.plan.notes += lock.warnings(task)
 
 
 def _verify(task, trust, planner, archives):
@@ -145,15 +173,18 @@ def _copy(task, mover, say):
         say(f"mirror: {task.wish.target} is {task.plan.digest}")
 
 
-def _result(tasks, access, run, trust):
+def _result(tasks, access, run, trust, step):
     images = [{**_image(task), "signature": str(task.signature or (OFF if trust.is_off else ""))} for task in tasks]
+    if step:
+        images = [{**image, "locked": task.locked, "moved_to": task.moved_to} for image, task in zip(images, tasks)]
     failed = [task.failure for task in tasks if task.failure]
     facts = {
-        "changed": any(task.writes and not task.failure for task in tasks),
+        "changed": any(task.writes and not task.failure for task in tasks) or bool(step and step["changed"]),
         "images": images,
         "lines": [_line(image, run.check_mode) for image in images],
         "bytes": sum(image.get("bytes", 0) for image in images),
         "requests": access.requests(),
+        **({"lock_changed": step["changed"]} if step else {}),
     }
     if failed:
         more = f" ({len(failed)} of {len(tasks)} images failed, see images)" if len(tasks) > 1 else ""
@@ -162,12 +193,15 @@ def _result(tasks, access, run, trust):
     if run.diff:
         before = [f"{task.wish.target}: {task.plan.before}\n" for task in tasks if task.plan.before]
         result["diff"] = {"before": "".join(before), "after": "".join(f"{task.wish.target}: {task.plan.digest}\n" for task in tasks)}
+        if step:
+            header = {"before_header": step["path"], "after_header": step["path"]}
+            result["diff"] = [result["diff"], {"before": step["before"], "after": step["after"], **header}]
     return result
 
 
 def _image(task):
     wish, plan = task.wish, task.plan
-    known = {"source": str(wish.source), "destination": str(wish.target)}
+    known = {"source": str(task.named), "destination": str(wish.target)}
     if task.failure:
         return {**known, "changed": False, "error": task.failure.message}
     found = {

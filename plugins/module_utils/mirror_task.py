@@ -12,7 +12,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.archive_writer impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_copy import Plan, Planner, Wish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_files import ImageFiles, is_about_another, names
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location import DOCKER_ARCHIVE
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_location import DOCKER_ARCHIVE, Location
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_signature import Verdict
 
 
@@ -21,7 +21,9 @@ class Task:
     """A wish with what has become of it so far.
 
     source: gives the place to read from. target: the place to write to. writes: whether something has to be written.
-    signature: what is known of the source's; None where nobody looked.
+    signature: what is known of the source's; None where nobody looked. named: the source as the user named it, where the wish's is
+    pinned by the lock file; locked: the digest in there, None without one; moved_to: what the source's tag has instead of it now,
+    None where it has not moved.
     """
 
     wish: Wish
@@ -31,6 +33,9 @@ class Task:
     failure: Failure | None = None
     writes: bool = False
     signature: Verdict | None = None
+    named: Location | None = None
+    locked: str | None = None
+    moved_to: str | None = None
 
     def attempt(self, step: Callable, *arguments) -> None:
         """Does step(self, ...) unless something failed before: one image that fails is no reason to leave out the others."""

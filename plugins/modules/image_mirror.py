@@ -53,11 +53,11 @@ options:
       destination:
         description:
           - Where to copy it, written in the same way, without a digest. Without a tag it takes the source's.
+          - Needed where O(rewrites) does not say it.
           - A folder keeps the other images that it holds. An archive is written as a whole and holds exactly the images that
             one call of this module puts there. V(docker-archive) takes an image of one platform, which O(images[].platforms) can choose;
             it is an OCI archive at the same time.
         type: str
-        required: true
       platforms:
         description:
           - Copy only these platforms of the image, written as V(linux/amd64) or V(linux/arm64/v8). All by default.
@@ -65,6 +65,34 @@ options:
             own manifests stay. Signatures of the whole index are left out then, since they are about another digest.
         type: list
         elements: str
+  rewrites:
+    description:
+      - The table of where images are mirrored, for those of O(images) without a destination. The same one serves
+        M(nanoagent.k8s.agent) and M(nanoagent.k8s.registry_configuration).
+      - Of several rows with a beginning of the name the longest counts; parts between slashes are compared whole. Tags and digests stay.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      source:
+        description: Beginning of the images' names, a registry with or without a path. Without a registry it is Docker Hub's.
+        type: str
+        required: true
+      destination:
+        description: What stands in its place, a registry with or without a path.
+        type: str
+        required: true
+  lock_file:
+    description:
+      - Path of a YAML file that binds names to digests; for each source its digest, platforms, size and the destinations that hold it. It
+        is made where it is missing, in a folder that exists, and written only where an entry changes. M(nanoagent.k8s.agent) reads it.
+      - What it has for a source is what is copied, also where the source's tag has moved since; then a warning and RV(images[].moved_to) tell so.
+    type: path
+  update_lock:
+    description:
+      - Whether what a tag names at its source now is copied and entered in O(lock_file) in place of what is there.
+    type: bool
+    default: false
   referrers:
     description:
       - Whether what refers to an image comes along when it is copied; signatures, attestations and bills of materials, by
@@ -97,9 +125,22 @@ options:
     default: []
   parallel:
     description:
-      - How many blobs are moved at once, of all images together.
+      - How many blobs are moved at once, of all images together, and how many requests each registry gets at once where its entry
+        in O(registries) does not say.
+      - Where fewer blobs than that are left and the source is far away, so that its answers take time, large blobs are read in several parts at once.
     type: int
     default: 8
+  rate_limit:
+    description:
+      - How many bytes a second are read, of all images together, such as V(10M) for 10 MiB. At least V(16K). Unlimited by default.
+    type: bytes
+  journal:
+    description:
+      - A folder that remembers which uploads have begun, so that a later run goes on with what an earlier one that was killed has sent.
+        It holds addresses of unfinished uploads and no logins. They are forgotten when the upload is done, and after seven days. Empty for none.
+      - What an earlier run has sent is not read from a registry again. The destination checks the whole blob against its digest then.
+    type: path
+    default: ~/.ansible/nanoagent.k8s/uploads
 notes:
   - Layers of docker archives are kept as they are there, which is mostly uncompressed. Such an archive has no manifest unless it is an OCI archive
     too; then one is made, the same everywhere.
@@ -129,6 +170,25 @@ EXAMPLES = r"""
     profile: spyderbat
     registration_code: "{{ code }}"
     image: "{{ mirrored.images[0].image }}"
+
+- name: Mirror by a table, bound to the digests of the first time
+  nanoagent.k8s.image_mirror:
+    images:
+      - source: ghcr.io/spyderbat/nano-agent:1.0.90
+    rewrites:
+      - source: ghcr.io/spyderbat
+        destination: registry.example.com:5000/mirror
+    lock_file: images.lock.yml
+
+- name: Use it by the same table and file
+  nanoagent.k8s.agent:
+    profile: spyderbat
+    registration_code: "{{ code }}"
+    image: ghcr.io/spyderbat/nano-agent:1.0.90
+    rewrites:
+      - source: ghcr.io/spyderbat
+        destination: registry.example.com:5000/mirror
+    lock_file: images.lock.yml
 
 - name: Carry two images over on a disk, for one platform
   nanoagent.k8s.image_mirror:
@@ -215,6 +275,16 @@ images:
         - The fingerprint is the SHA-256 of the key in DER.
       type: str
       sample: verified by sha256:2f2bb1be0b5a8f4e5a2e8d3f9c5c4ad25f3b40f2bcd5e8e8f04cc4c7a4e70ac1
+    locked:
+      description: The digest that the lock file had for the source, null where it had none.
+      returned: O(lock_file) is set
+      type: str
+      sample: sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+    moved_to:
+      description: The digest that the source's tag has now, where that is not the locked one, or V(nothing) where the tag is gone; else null.
+      returned: O(lock_file) is set
+      type: str
+      sample: null
     error:
       description: Why it could not be copied; the fields that tell of the copy are missing then.
       type: str
@@ -224,6 +294,11 @@ lines:
   type: list
   elements: str
   sample: ["registry.example.com:5000/mirror/nano-agent:1.0.90: copied, 155.2 MB"]
+lock_changed:
+  description: Whether the lock file was written, or in check mode would be.
+  returned: O(lock_file) is set
+  type: bool
+  sample: true
 bytes:
   description: Bytes of all missing blobs together.
   returned: always
@@ -239,7 +314,7 @@ requests:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_access
+from ansible_collections.nanoagent.k8s.plugins.module_utils import image_rewrites, registry_access
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_mirror import work
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import OFF, POLICIES
@@ -255,14 +330,19 @@ def argument_spec():
             "required": True,
             "options": {
                 "source": {"type": "str", "required": True},
-                "destination": {"type": "str", "required": True},
+                "destination": {"type": "str"},
                 "platforms": {"type": "list", "elements": "str"},
             },
         },
+        **image_rewrites.OPTION,
+        "lock_file": {"type": "path"},
+        "update_lock": {"type": "bool", "default": False},
         "referrers": {"type": "bool", "default": True},
         "signature_policy": {"type": "str", "choices": list(POLICIES), "default": OFF},
         "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
         "parallel": {"type": "int", "default": 8},
+        "rate_limit": {"type": "bytes"},
+        "journal": {"type": "path", "default": "~/.ansible/nanoagent.k8s/uploads"},
         **registry_access.OPTIONS,
     }
 

@@ -114,11 +114,11 @@ def test_merging_leaves_its_arguments_alone():
 def test_a_file_is_written_once_and_then_left_alone(tmp_path):
     path = tmp_path / "images.lock.yml"
     entries = [agent(), entry_of("busybox", TWO, [], 0)]
-    step = {"changed": True, "before": "", "after": TEXT}
+    step = {"path": str(path), "changed": True, "before": "", "after": TEXT}
     assert record(str(path), entries, check_mode=True) == step and os.listdir(tmp_path) == []
     assert record(str(path), entries, check_mode=False) == step and path.read_text() == TEXT
     time = path.stat().st_mtime_ns
-    assert record(str(path), entries, check_mode=False) == {"changed": False, "before": TEXT, "after": TEXT}
+    assert record(str(path), entries, check_mode=False) == {"path": str(path), "changed": False, "before": TEXT, "after": TEXT}
     assert path.stat().st_mtime_ns == time and os.listdir(tmp_path) == [path.name]
     changed = record(str(path), [agent(TWO)], check_mode=True)
     assert changed["changed"] and changed["after"] != TEXT and path.read_text() == TEXT
@@ -128,7 +128,7 @@ def test_a_file_that_says_the_same_in_another_way_is_left_alone(tmp_path):
     path = tmp_path / "images.lock.yml"
     path.write_text("# mine\n" + yaml.safe_dump(yaml.safe_load(TEXT)))
     before = path.read_text()
-    assert record(str(path), [agent()], check_mode=False) == {"changed": False, "before": before, "after": before}
+    assert record(str(path), [agent()], check_mode=False) == {"path": str(path), "changed": False, "before": before, "after": before}
     assert path.read_text() == before
 
 
