@@ -67,6 +67,7 @@ class FakeRegistry:
         self.most_at_once = most_at_once
         self.ranges = ranges
         self.realm = None
+        self.tags_at_once = 1000
         self.refresh_token = None
         self.blobs = {}
         self.manifests = {}
@@ -206,6 +207,7 @@ def _handler(registry: FakeRegistry):
                 (r"/v2/(.+)/blobs/uploads/([0-9a-f]+)", self._upload),
                 (r"/v2/(.+)/blobs/(sha256:[0-9a-f]+)", self._blob),
                 (r"/v2/(.+)/referrers/(sha256:[0-9a-f]+)", self._referrers),
+                (r"/v2/(.+)/tags/list", self._tags),
             ):
                 match = re.fullmatch(pattern, parts.path)
                 if match:
@@ -225,7 +227,7 @@ def _handler(registry: FakeRegistry):
                     return True
                 self._error(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate='Basic realm="fake"')
                 return False
-            repository = re.match(r"/v2/(.+)/(?:manifests|blobs|referrers)/", path)[1]
+            repository = re.match(r"/v2/(.+)/(?:manifests|blobs|referrers|tags)/", path)[1]
             needed = "pull" if self.command in ("GET", "HEAD") else "push"
             scope = registry.tokens.get(given.removeprefix("Bearer "), "")
             name, access = (scope.split(":") + ["", ""])[1:3]
@@ -276,6 +278,15 @@ def _handler(registry: FakeRegistry):
                 registry.manifests[repository, name] = (self.headers["Content-Type"], body)
             subject = {"OCI_Subject": content["subject"]["digest"]} if registry.referrers and "subject" in content else {}
             return self._answer(201, Location=f"/v2/{repository}/manifests/{digest}", Docker_Content_Digest=digest, **subject)
+
+        def _tags(self, repository: str, query: dict, **kwargs):
+            tags = sorted(name for home, name in registry.manifests if home == repository and ":" not in name)
+            if not tags:
+                return self._error(404, "NAME_UNKNOWN")
+            after = [tag for tag in tags if tag > query.get("last", [""])[0]]
+            shown = after[: registry.tags_at_once]
+            link = {"Link": f'</v2/{repository}/tags/list?last={shown[-1]}>; rel="next"'} if len(shown) < len(after) else {}
+            return self._answer(200, json.dumps({"name": repository, "tags": shown}).encode(), **link)
 
         def _referrers(self, repository: str, digest: str, **kwargs):
             if not registry.referrers:
