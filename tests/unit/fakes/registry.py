@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 class Fault:
     """Answer the next `times` requests that fit with a status, or cut the connection when the status is 0.
 
-    keep: before the cut, so many bytes of a blob go through. until: the cut comes then.
+    keep: before the cut, so many bytes of a blob go through. until: the cut comes then. least: bytes of a request that it is meant for.
     """
 
     method: str
@@ -34,6 +34,7 @@ class Fault:
     status: int = 0
     keep: int | None = None
     until: threading.Event | None = None
+    least: int = 0
     headers: dict = field(default_factory=dict)
     body: bytes = b""
     times: int = 1
@@ -102,10 +103,10 @@ class FakeRegistry:
         """The requests so far that change something."""
         return [line for line in self.requests if line.split()[0] in ("POST", "PUT", "PATCH", "DELETE")]
 
-    def take_fault(self, method: str, path: str) -> Fault | None:
+    def take_fault(self, method: str, path: str, length: int) -> Fault | None:
         with self._lock:
             for fault in self.faults:
-                if fault.times and fault.method == method and re.search(fault.path, path):
+                if fault.times and fault.method == method and fault.least <= length and re.search(fault.path, path):
                     fault.times -= 1
                     return fault
         return None
@@ -179,15 +180,14 @@ def _handler(registry: FakeRegistry):
             length = int(self.headers.get("Content-Length") or 0)
             registry.requests.append(f"{self.command} {parts.path}")
             registry.headers_seen.append(dict(self.headers))
-            fault = registry.take_fault(self.command, parts.path)
-            body = self._body(length)
+            fault = registry.take_fault(self.command, parts.path, length)
+            body = self._body(fault.keep if length and fault and fault.until else length)
             upload = parts.path.rpartition("/")[2]
             if len(body) < length:
-                # Whoever sent it is gone; what has come stays.
+                # Whoever sent it is gone, or will be; what has come stays.
                 if upload in registry.uploads:
                     registry.uploads[upload] += body
-                self.close_connection = True
-                return None
+                return fault.until.wait() if fault and fault.until else self._cut()
             if fault and fault.keep is not None:
                 return self._keep(parts.path, body, fault)
             if fault:
