@@ -94,6 +94,46 @@ options:
       - O(image) and O(monitor.image) are used by the digest that it has for them, at the mirror that O(rewrites) says, without a row
         for them at the only one that it names, else at their source. A tag that it does not have is an error.
     type: path
+  image_signature_policy:
+    description:
+      - Whether O(image) and O(monitor.image) have to be signed by one of O(image_signature_keys), by cosign and by key; V(require) refuses
+        the installation where one is not, before anything is written, V(warn) says so, V(off) does not look.
+      - It is asked at the image's registry, from the machine that the module runs on, for the digest that the image is named by.
+        V(require) wants a digest. With V(warn) a tag is verified as what it is at that time.
+      - Manifests of O(nanoagent.k8s.agent#module:state=rendered) are made of verified images too.
+    type: str
+    choices:
+      - "off"
+      - warn
+      - require
+    default: "off"
+  image_signature_keys:
+    description:
+      - Public keys (PEM, or the paths of such files), any one of which is enough; ECDSA on P-256, P-384 or P-521, Ed25519, or RSA of 2048 bits or more.
+      - A private key is refused. The values are kept out of logs in case there is one.
+    type: list
+    elements: str
+    default: []
+  registry_access:
+    description:
+      - How the machine that the module runs on reaches the images' registry, for O(image_signature_policy) and for what
+        M(nanoagent.k8s.preflight) asks there. The login is that of O(registry_login), where it is for that registry.
+    type: dict
+    suboptions:
+      docker_config:
+        description: Path of a Docker C(config.json) to take credentials from, where O(registry_login) gives none.
+        type: path
+      ca_cert:
+        description: Path of the certificate authority (PEM) that signed the registry's certificate.
+        type: path
+      validate_certs:
+        description: Whether the registry's certificate is checked.
+        type: bool
+        default: true
+      plain_http:
+        description: Speak HTTP without TLS.
+        type: bool
+        default: false
   image_pull_policy:
     description:
       - When the nodes pull the image. By default V(Always) for the tag C(latest) or none, V(Never) for C(local) and tags that

@@ -16,6 +16,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_o
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.helm_release import hand_over, survey, with_live_selector
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_trust import check_images
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, secret_values, silent
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
@@ -37,7 +38,8 @@ def work(options: dict, run: Run) -> dict:
     if options["state"] != "absent":
         options, names = with_image_names(options)
         notes = notes + name_notes(names)
-    result = _work(options, run)
+    signed = check_images(options) if options["state"] != "absent" else {}
+    result = {**_work(options, run), **signed}
     return {**result, "notes": notes + result.get("notes", [])} if notes else result
 
 

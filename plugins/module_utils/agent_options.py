@@ -25,6 +25,17 @@ def agent_argument_spec() -> dict:
         "require_digest": {"type": "bool", "default": True},
         **REWRITES_OPTION,
         "lock_file": {"type": "path"},
+        "image_signature_policy": {"type": "str", "choices": ["off", "warn", "require"], "default": "off"},
+        "image_signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        "registry_access": {
+            "type": "dict",
+            "options": {
+                "docker_config": {"type": "path"},
+                "ca_cert": {"type": "path"},
+                "validate_certs": {"type": "bool", "default": True},
+                "plain_http": {"type": "bool", "default": False},
+            },
+        },
         "image_pull_policy": {"type": "str", "choices": ["Always", "IfNotPresent", "Never"]},
         "registry_login": {
             "type": "dict",

@@ -30,6 +30,11 @@ def enabled(options: dict) -> bool:
     return bool((options.get("monitor") or {}).get("enabled"))
 
 
+def image(options: dict) -> str:
+    """The monitor's image, of an installation that has one."""
+    return _own(options).image(options)
+
+
 def check(options: dict) -> None:
     """Failure for a monitor that there is not, and for values that the API server would refuse."""
     if not enabled(options):
@@ -43,10 +48,10 @@ def check(options: dict) -> None:
     if _replicas(options) < 1:
         raise Failure(f"monitor.replicas {monitor['replicas']} is below 1", "use 1 or more, or set monitor.enabled: false")
     _own(options).check(options)
-    image = _own(options).image(options)
-    parse_reference(image)
-    if options["require_digest"] and not is_pinned(image):
-        raise Failure(f"monitor.image {image} is not pinned by a digest", "write it as name@sha256:..., or set require_digest: false")
+    reference = image(options)
+    parse_reference(reference)
+    if options["require_digest"] and not is_pinned(reference):
+        raise Failure(f"monitor.image {reference} is not pinned by a digest", "write it as name@sha256:..., or set require_digest: false")
     sizing.check_resources("monitor.resources", monitor.get("resources"))
     check_tolerations("monitor.tolerations", monitor.get("tolerations"))
     check_labels("monitor.node_selector", monitor.get("node_selector"), reserved=("kubernetes.io/os",))
@@ -85,11 +90,11 @@ def _rights(options):
 
 def _deployment(options, part, pull_secrets):
     own, monitor = _own(options), options["monitor"]
-    image = own.image(options)
+    reference = own.image(options)
     container = {
         "name": own.CONTAINER,
-        "image": image,
-        "imagePullPolicy": options.get("image_pull_policy") or pull_policy(image),
+        "image": reference,
+        "imagePullPolicy": options.get("image_pull_policy") or pull_policy(reference),
         "env": [*part["env"], *pod_extras.extra_env(options)],
         "resources": sizing.as_resources(monitor.get("resources") or own.RESOURCES),
         **part["container"],

@@ -34,12 +34,12 @@ def holders(image: str, nodes: list[dict]) -> list[str]:
 def ask_registry(image: str, options: dict) -> dict | Failure:
     """What the image's registry says: {"digest": "" where it is not there, "platforms": {"linux/amd64"}|None where unknown, "lost": [platform]}.
 
-    options: {"registry_login", "registry"} of the module. lost: platforms that the index names and the registry does not
+    options: {"registry_login", "registry_access"} of the module. lost: platforms that the index names and the registry does not
     have. The Failure, not raised, where the registry could not be asked.
     """
     reference = parse_reference(image)
     try:
-        client = registry.registry_from_options(_how(options, reference.host), reference.host, access="pull")
+        client = registry.registry_from_options(registry_options(options, reference.host), reference.host, access="pull")
         return _ask(client, reference)
     except Failure as failure:
         return failure
@@ -104,7 +104,7 @@ def moved_tag_findings(image: str, given: str, options: dict) -> list[dict]:
         return []
     tag = named.tag or "latest"
     try:
-        client = registry.registry_from_options(_how(options, reference.host), reference.host, access="pull")
+        client = registry.registry_from_options(registry_options(options, reference.host), reference.host, access="pull")
         head = client.head_manifest(reference.repository, tag)
     except Failure:
         return []
@@ -114,8 +114,9 @@ def moved_tag_findings(image: str, given: str, options: dict) -> list[dict]:
     return [finding("image", "warning", evidence, "see who moved the tag; image_mirror with update_lock: true takes what its source has now", image)]
 
 
-def _how(options, host):
-    given = {"docker_config": None, "ca_cert": None, "validate_certs": True, "plain_http": False, **(options.get("registry") or {})}
+def registry_options(options: dict, host: str) -> dict:
+    """How a registry is reached, as registry_from_options takes it: what `registry_access` says, and the login that is for this host. Pure."""
+    given = {"docker_config": None, "ca_cert": None, "validate_certs": True, "plain_http": False, **(options.get("registry_access") or {})}
     login = options.get("registry_login") or {}
     same = login.get("registry") == host
     return {**given, "username": login["username"] if same else None, "password": login["password"] if same else None}

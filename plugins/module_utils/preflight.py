@@ -20,6 +20,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import find
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence import ask_registry, holders, image_findings, moved_tag_findings, node_images
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_trust import image_policy, trust_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kernels import kernel_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
@@ -31,6 +32,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat im
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import container_name, with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sandboxes import runtime_class_findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import SignaturePolicy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing_advice import sizing_findings
 
@@ -48,6 +50,7 @@ def work(options: dict, run: Run) -> dict:
     options, names = with_image_names(with_profile_defaults(options))
     notes = notes + name_notes(names)
     check_options(options)
+    trust = image_policy(options)
     # A look ahead waits for nothing; the installation does.
     check_canary({**options, "wait": True})
     reach_job.check_urls("egress_urls", options["egress_urls"])
@@ -56,20 +59,21 @@ def work(options: dict, run: Run) -> dict:
     if "image" not in options["skip"] and registry.REQUESTS_IMPORT_ERROR:
         raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
     with closing(connect(options, run)) as cluster:
-        result = Preflight(cluster, options, names, run.check_mode).result()
+        result = Preflight(cluster, options, names, trust, run.check_mode).result()
     return {**result, "notes": notes + result["notes"]}
 
 
 class Preflight:
     """One look ahead. Each check is a method of its name, which gives its findings; what several need is read once.
 
-    names: of image_pin.with_image_names.
+    names: of image_pin.with_image_names. trust: what is asked of the images' signatures.
     """
 
-    def __init__(self, cluster: Cluster, options: dict, names: dict[str, str], check_mode: bool):
+    def __init__(self, cluster: Cluster, options: dict, names: dict[str, str], trust: SignaturePolicy, check_mode: bool):
         self.cluster = cluster
         self.options = options
         self.names = names
+        self.trust = trust
         self.check_mode = check_mode
         self.version = cluster.version()
         self.looked, self.planned, self.refusal = self._look()
@@ -286,6 +290,7 @@ class Preflight:
             if isinstance(asked, dict) and self.options["lock_file"]:
                 given = [name for name, used in self.names.items() if used == image]
                 found += [moved for name in given for moved in moved_tag_findings(image, name, self.options)]
+            found += trust_findings(image, self.options, self.trust)
         return found
 
     def _egress(self):

@@ -647,8 +647,8 @@ OPTIONS_TOGETHER = [["username", "password"]]
 OPTIONS_EXCLUSIVE = [["username", "docker_config"]]
 
 
-def registry_from_options(options: dict, host: str, access: str) -> Registry:
-    """A client for a host with what a module's options say about reaching it.
+def registry_from_options(options: dict, host: str, access: str, kind: type[Registry] = Registry) -> Registry:
+    """A client for a host with what a module's options say about reaching it. kind: its class.
 
     :raises Failure: docker_config or ca_cert is missing or broken
     """
@@ -657,7 +657,7 @@ def registry_from_options(options: dict, host: str, access: str) -> Registry:
         credentials = Credentials(options["username"], options["password"])
     elif options["docker_config"]:
         credentials = docker_config_credentials(options["docker_config"], host)
-    return Registry(
+    return kind(
         host,
         credentials,
         access=access,

@@ -249,6 +249,14 @@ leftovers:
   type: list
   elements: dict
   returned: O(state=absent) failed
+image_signatures:
+  description: For each image that is installed whether it is signed; V(verified by) and the fingerprint of the key, or what is wrong.
+  type: list
+  elements: dict
+  returned: O(image_signature_policy) is V(warn) or V(require), and O(state) is not V(absent)
+  sample:
+    - image: registry.example.com/security/collector@sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+      signature: verified by sha256:2f2bb1be0b5a8f4e5a2e8d3f9c5c4ad25f3b40f2bcd5e8e8f04cc4c7a4e70ac1
 manifests:
   description: The objects in apply order.
   type: list

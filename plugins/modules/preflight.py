@@ -107,26 +107,6 @@ options:
       - Seconds for the Job, the start of its pod included; at least 10.
     type: int
     default: 60
-  registry:
-    description:
-      - How this machine reaches the image's registry. The login is that of O(registry_login), where it is for that
-        registry.
-    type: dict
-    suboptions:
-      docker_config:
-        description: Path of a Docker C(config.json) to take credentials from, where O(registry_login) gives none.
-        type: path
-      ca_cert:
-        description: Path of the certificate authority (PEM) that signed the registry's certificate.
-        type: path
-      validate_certs:
-        description: Whether the registry's certificate is checked.
-        type: bool
-        default: true
-      plain_http:
-        description: Speak HTTP without TLS.
-        type: bool
-        default: false
 seealso:
   - module: nanoagent.k8s.agent
   - module: nanoagent.k8s.agent_info
@@ -279,15 +259,6 @@ def argument_spec():
         "egress_image": {"type": "str"},
         "egress_namespace": {"type": "str"},
         "egress_timeout": {"type": "int", "default": 60},
-        "registry": {
-            "type": "dict",
-            "options": {
-                "docker_config": {"type": "path"},
-                "ca_cert": {"type": "path"},
-                "validate_certs": {"type": "bool", "default": True},
-                "plain_http": {"type": "bool", "default": False},
-            },
-        },
     }
 
 

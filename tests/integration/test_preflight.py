@@ -33,7 +33,7 @@ NAME = "orc.example"
 @pytest.fixture
 def wanted(options, push, shipped):
     """Options of an agent that fits every node of the local cluster."""
-    return {**options, "image": push({"amd64": shipped["amd64"]}), "limit_percent": 5, "registry": {"plain_http": True}}
+    return {**options, "image": push({"amd64": shipped["amd64"]}), "limit_percent": 5, "registry_access": {"plain_http": True}}
 
 
 def by_check(result):
@@ -71,8 +71,7 @@ def test_all_is_well_before_in_between_and_after(run_tasks, wanted, kubectl, clu
     assert between["ok"] and any("a pod of the agent" in one["object"] and one["result"] == "ok" for one in by_check(between)["admission"])
     kubectl("delete", "namespace", name)
 
-    install = {key: value for key, value in wanted.items() if key != "registry"}
-    run_tasks([{AGENT: install}])
+    run_tasks([{AGENT: wanted}])
     images = "{range .items[*]}{.status.images[*].names}{end}"
     nodes = len(before["nodes"])
     until(lambda: kubectl("get", "nodes", "-o", f"jsonpath={images}").count(wanted["image"]) == nodes)
@@ -136,8 +135,7 @@ def test_the_least_rights_of_the_documentation_are_enough(run_tasks, wanted, kub
         assert told["room"] == told["runtime_classes"] == ["skipped"]
         assert result["ok"], result["errors"]
         # Check mode too, for which the role that a binding names is not there yet.
-        install = {key: value for key, value in wanted.items() if key != "registry"}
-        [predicted] = run_tasks([{AGENT: {**install, "kubeconfig": few, "create_namespace": False}}], "--check")
+        [predicted] = run_tasks([{AGENT: {**wanted, "kubeconfig": few, "create_namespace": False}}], "--check")
         assert not predicted.get("failed") and f"create {len(predicted['actions'])}, keep 0" == result["plan"], predicted
     finally:
         kubectl("delete", "clusterrole,clusterrolebinding", unique, "--ignore-not-found")
@@ -321,8 +319,8 @@ def test_runtime_classes_with_a_kernel_of_their_own(run_tasks, wanted, kubectl, 
 
 def test_the_playbook_takes_the_variables_of_the_installation(wanted, cluster_env, name, tmp_path):
     root = Path(__file__).parents[2]
-    variables = {f"agent_{key}": value for key, value in wanted.items() if key != "registry"}
-    variables.update(preflight_registry=wanted["registry"], preflight_skip=["rights"], ansible_python_interpreter=sys.executable)
+    variables = {f"agent_{key}": value for key, value in wanted.items()}
+    variables.update(preflight_skip=["rights"], ansible_python_interpreter=sys.executable)
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root / ".build/collections"), "ANSIBLE_LOCALHOST_WARNING": "false"}
 
     def run(**more):
