@@ -18,6 +18,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.image_archive import
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_files import FULL_NAME, REF_NAME, ImageFiles, is_about_another, names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_manifest import children, content_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping
 
 
 def read_contents(path: str, wanted: list[dict], folder: str) -> list[dict]:
@@ -84,28 +85,25 @@ def _platforms(place, digest):
         raise Failure(f"{place.name} lacks the manifest {digest}", "it is not whole: get it again")
     content = content_of(manifest, place.name)
     found = {}
-    if "config" in content:
-        found[_platform(_json(place, content["config"]["digest"]))] = [digest, content["config"]["digest"]]
+    if config := at(content, "config", "digest"):
+        found[_platform(_configuration(place, content["config"]))] = [digest, config]
     for child in children(content):
         part = place.manifest(child["digest"])
+        config = part and at(content_of(part, place.name), "config", "digest")
         # What an archive was made without is no part of it.
-        if part is not None and _platform(child.get("platform") or {}).startswith("linux/"):
-            config = content_of(part, place.name)["config"]["digest"]
+        if config and _platform(child.get("platform")).startswith("linux/"):
             found.setdefault(_platform(child["platform"]), [child["digest"], config])
     return found
 
 
 def _platform(description):
+    description = mapping(description)
     return f"{description.get('os')}/{description.get('architecture')}"
 
 
-def _json(place, digest):
-    found = place.find(digest)
-    if found is None:
-        raise Failure(f"{place.name} lacks the configuration {digest}", "it is not whole: get it again")
-    if isinstance(found, bytes):
-        return json.loads(found)
-    path, offset, size = found
-    with open(path, "rb") as file:
-        file.seek(offset)
-        return json.loads(file.read(size))
+def _configuration(place, entry):
+    data = b"".join(place.reader(entry, lambda count: None).pieces())
+    try:
+        return json.loads(data)
+    except ValueError:
+        raise Failure(f"{place.name}: the configuration {entry['digest']} is no JSON", "it is no image that a node could run") from None

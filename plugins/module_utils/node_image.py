@@ -110,7 +110,7 @@ class Node:
         except OSError as error:
             raise Failure(
                 f"{command[0]} cannot be run on this node ({error.strerror})",
-                f"install it there, or say with runtime what the node has",
+                "install it there, or say with runtime what the node has",
             ) from None
 
     def _insist(self, command, answer):

@@ -120,6 +120,7 @@ def _listen(port, file, path):
         address_family = family
         daemon_threads = False
         served = 0
+        ending = False
 
         def server_bind(self):
             if family == socket.AF_INET6:
@@ -136,8 +137,7 @@ def _handler(handle, size, path):
         timeout = _SILENCE
 
         def do_GET(self):  # noqa: N802 (the name that http.server asks for)
-            if not secrets.compare_digest(self.path.encode(), path.encode()):
-                self.send_error(404)
+            if not self._is_meant():
                 return
             self.send_response(200)
             self.send_header("Content-Length", str(size))
@@ -150,15 +150,21 @@ def _handler(handle, size, path):
             self.server.served += position == size
 
         def do_DELETE(self):  # noqa: N802
-            if self.client_address[0] not in _HERE or not secrets.compare_digest(self.path.encode(), path.encode()):
-                self.send_error(404)
+            if not self._is_meant(self.client_address[0] in _HERE):
                 return
+            self.server.ending = True
             body = json.dumps({"served": self.server.served}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
             threading.Thread(target=self.server.shutdown).start()
+
+        def _is_meant(self, allowed=True):
+            meant = allowed and not self.server.ending and secrets.compare_digest(self.path.encode(), path.encode())
+            if not meant:
+                self.send_error(404)
+            return meant
 
         def log_message(self, *arguments):
             """Nobody reads what the server has to say."""
