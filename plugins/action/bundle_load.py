@@ -1,0 +1,16 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible_collections.nanoagent.k8s.plugins.module_utils.registry import REQUESTS_IMPORT_ERROR
+from ansible_collections.nanoagent.k8s.plugins.modules import bundle_load
+from ansible_collections.nanoagent.k8s.plugins.plugin_utils.in_process import InProcessAction
+
+
+class ActionModule(InProcessAction):
+    """bundle_load in Ansible's own process, where that is the same."""
+
+    module = bundle_load
+    import_error = REQUESTS_IMPORT_ERROR
