@@ -68,6 +68,23 @@ ROLES = {
             "lock_file": LOCK_FILE,
         },
     ),
+    "bundle": Role(
+        module="bundle",
+        short_description="Gather images and files into a signed bundle that fits on media",
+        description=[
+            "Makes a bundle with the module P(nanoagent.k8s.bundle#module), and shows one line an image and a file.",
+            "The result is in the variable C(bundle_result), as the module returns it.",
+        ],
+    ),
+    "bundle_load": Role(
+        module="bundle_load",
+        short_description="Push the images of a bundle to registries and unpack its files",
+        description=[
+            "Brings in a bundle with the module P(nanoagent.k8s.bundle_load#module), which verifies it first, and shows one line an image and a file.",
+            "The result is in the variable C(bundle_load_result), as the module returns it; C(bundle_load_result.images[0].image) is the first image's "
+            "name by digest.",
+        ],
+    ),
     "collector_image": Role(
         module="collector_image",
         short_description="Build the collector's image, and the cluster monitor's, and push them to a registry or write them as archives",

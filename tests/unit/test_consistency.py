@@ -12,11 +12,18 @@ import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent_options import agent_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
-from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, collector_image, image_mirror, preflight
+from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, bundle, bundle_load, collector_image, image_mirror, preflight
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
-WHOLE = [("agent", agent), ("verify", agent_info), ("collector_image", collector_image), ("mirror", image_mirror)]
+WHOLE = [
+    ("agent", agent),
+    ("verify", agent_info),
+    ("collector_image", collector_image),
+    ("mirror", image_mirror),
+    ("bundle", bundle),
+    ("bundle_load", bundle_load),
+]
 # What a role decides itself.
 FIXED = {"collector_image": {"program"}}
 # Where a role has another default than its module, by intention.
