@@ -129,7 +129,9 @@ def name(run_tasks, cluster_env, kubectl):
     """A name and namespace of this test's own; whatever is left there is removed afterwards."""
     unique = f"test-{uuid.uuid4().hex[:8]}"
     yield unique
-    run_tasks([{"nanoagent.k8s.agent": {"kubeconfig": cluster_env["KUBECONFIG"], "state": "absent", "name": unique, "namespace": unique}}])
+    # Kubernetes waits for five seconds before it empties a namespace; whatever runs next has a name of its own.
+    gone = {"kubeconfig": cluster_env["KUBECONFIG"], "state": "absent", "name": unique, "namespace": unique, "wait": False}
+    run_tasks([{"nanoagent.k8s.agent": gone}])
     kubectl("delete", "namespace", unique, "--ignore-not-found", "--wait=false")
 
 

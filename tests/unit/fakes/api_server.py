@@ -24,6 +24,8 @@ class FakeApiServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Otherwise each answer waits 40 ms for a delayed acknowledgement of its head.
+            disable_nagle_algorithm = True
 
             def respond(self):
                 address = urlsplit(self.path)
@@ -49,7 +51,7 @@ class FakeApiServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> FakeApiServer:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_error):
