@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from threading import Event
+from concurrent.futures import Future
+from threading import Event, Thread
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import Slots
 
 
-def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: int, end: int, part: int, slots: Slots, pool: Executor) -> Iterator[bytes]:
+def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: int, end: int, part: int, slots: Slots) -> Iterator[bytes]:
     """The bytes from start to end, in pieces. It ends early where fetch gives None.
 
     fetch: takes first position, end, and an event that says that nobody wants it any more; gives the bytes between as pieces.
@@ -26,7 +26,7 @@ def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: in
             while position < end and (own_is_free or slots.try_take()):
                 is_own, own_is_free = own_is_free, False
                 until = min(position + part, end)
-                under_way.append((pool.submit(fetch, position, until, unwanted), is_own))
+                under_way.append((_begin(fetch, position, until, unwanted), is_own))
                 position = until
             future, is_own = under_way[0]
             pieces = future.result()
@@ -44,4 +44,17 @@ def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: in
         for future, is_own in under_way:
             if not is_own:
                 future.add_done_callback(lambda _future: slots.give_back())
-            future.cancel()
+
+
+def _begin(fetch, *arguments) -> Future:
+    """Runs it in a thread of its own, for which nobody waits at the end: it may hang in a connection."""
+    future = Future()
+
+    def run():
+        try:
+            future.set_result(fetch(*arguments))
+        except BaseException as error:  # handed to whoever asks for the result
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future

@@ -10,7 +10,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import patience
@@ -58,7 +57,6 @@ class StreamingRegistry(Registry):
         self._chunk = chunk
         self._journal = journal or UploadJournal("")
         self._in_parts, self._nearest = in_parts, float("inf")
-        self._helpers = None
 
     def _pause(self, transient: Transient, tried: int, waited: float) -> float | None:
         return patience.pause(tried, waited, self._patience, transient.failure.status, transient.pause)
@@ -87,9 +85,7 @@ class StreamingRegistry(Registry):
             def fetch(first: int, end: int, unwanted: threading.Event) -> list[bytes] | None:
                 return self._part(repository, digest, first, end, unwanted)
 
-            with self._count_lock:
-                self._helpers = self._helpers or ThreadPoolExecutor(max_workers=self.slots.count)
-            for piece in read_ahead(fetch, start, size, _PART, self.slots, self._helpers):
+            for piece in read_ahead(fetch, start, size, _PART, self.slots):
                 start += len(piece)
                 yield piece
         yield from self._pieces_to(repository, digest, start, size)
@@ -98,28 +94,31 @@ class StreamingRegistry(Registry):
         """A part of a blob in pieces; None where the registry knows no parts, or nobody wants it any more."""
         pieces = []
         try:
-            for piece in self._pieces_to(repository, digest, first, end, is_part=True):
-                if unwanted.is_set():
-                    return None
+            for piece in self._pieces_to(repository, digest, first, end, unwanted):
                 pieces.append(piece)
         except _NoParts:
             self._in_parts = False
             return None
+        except _Unwanted:
+            return None
         return pieces
 
-    def _pieces_to(self, repository, digest, start, size, is_part=False):
-        """The bytes of a blob from a position to an end, that of the blob or of a part.
+    def _pieces_to(self, repository, digest, start, size, unwanted=None):
+        """The bytes of a blob from a position to an end, that of the blob or, where there is an event that may end it, of a part.
 
         :raises _NoParts: it is to be a part, and the registry gives no parts
+        :raises _Unwanted: the event has come
         """
         position, tried, began, empty = start, 0, time.monotonic(), 0
         while position < size:
             before = position
             try:
-                for piece in self._pieces_once(repository, digest, position, size if is_part else None):
+                for piece in self._pieces_once(repository, digest, position, size if unwanted else None):
                     position += len(piece)
                     tried, began = 0, time.monotonic()
                     yield piece
+                    if unwanted and unwanted.is_set():
+                        raise _Unwanted
                 if position < size:
                     # Whatever is in between may have lost the rest; once there twice was none, there is none.
                     empty = empty + 1 if position == before else 0
@@ -127,6 +126,8 @@ class StreamingRegistry(Registry):
                     short = self._failure(call, f"it ends after {position} of {size} bytes", "is the registry's storage damaged, or a proxy in between?")
                     raise short if empty == 2 else Transient(short)
             except Transient as transient:
+                if unwanted and unwanted.is_set():
+                    raise _Unwanted from None
                 tried += 1
                 self._rest(transient, tried, time.monotonic() - began)
 
@@ -192,6 +193,7 @@ class StreamingRegistry(Registry):
                 tried += 1
                 self._rest(transient, tried, time.monotonic() - began)
                 if upload.is_there():
+                    upload.note.record("")
                     return False
 
     # -- what refers to an image
@@ -218,11 +220,15 @@ class _NoParts(Exception):
     """A registry answers a request for a part with the whole."""
 
 
+class _Unwanted(Exception):
+    """Nobody needs any more what is being fetched."""
+
+
 class _Upload:
     """One blob on its way into a repository, over several attempts."""
 
     def __init__(self, registry: StreamingRegistry, repository: str, blob: BlobReader, mount_from: str, note: UploadNote):
-        self._registry, self._repository, self._blob, self._mount_from, self._note = registry, repository, blob, mount_from, note
+        self._registry, self._repository, self._blob, self._mount_from, self.note = registry, repository, blob, mount_from, note
         self._what = f"blob {blob.digest}"
         self._chunk = max(registry._chunk, -(-blob.size // _MOST_CHUNKS))
         self._in_chunks = False
@@ -241,16 +247,16 @@ class _Upload:
             if not mounted:
                 self._send()
         except WrongBytes:
-            self._note.record("")
+            self.note.record("")
             raise
         except RegistryFailure:
             if not self._inherited:
                 raise
             # What the earlier process has left is of no use, or not what it should be.
-            self._note.record("")
+            self.note.record("")
             self._location, self._inherited, self.sent = None, False, 0
             return self.attempt()
-        self._note.record("")
+        self.note.record("")
         return mounted
 
     def _inherit(self):
@@ -308,7 +314,7 @@ class _Upload:
         self._location = location
         # Storage elsewhere, and names in an address, are trusted by what the address says: that is no matter for a file.
         if self._registry._is_ours(location) and "@" not in urlsplit(location).netloc:
-            self._note.record(location)
+            self.note.record(location)
 
     def _start(self) -> bool:
         registry, self.sent = self._registry, 0

@@ -31,12 +31,18 @@ class FaultProxy:
     """Serves on loopback while it is entered, at `url`; every request goes to `upstream` unless the plan has other ideas.
 
     upstream: URL of the server, without a path. upstream_tls: for an https upstream. serving_tls: makes the proxy itself
-    speak TLS. headers: sent to the server beside the client's own, such as a login. An upstream that cannot be reached
+    speak TLS. port: 0 for any that is free. headers: sent to the server beside the client's own, such as a login. An upstream that cannot be reached
     shows as a broken connection.
     """
 
     def __init__(
-        self, upstream: str, plan: Plan, upstream_tls: ssl.SSLContext | None = None, serving_tls: ssl.SSLContext | None = None, headers: dict | None = None
+        self,
+        upstream: str,
+        plan: Plan,
+        upstream_tls: ssl.SSLContext | None = None,
+        serving_tls: ssl.SSLContext | None = None,
+        headers: dict | None = None,
+        port: int = 0,
     ):
         address = urlsplit(upstream)
         self.plan = plan
@@ -47,7 +53,7 @@ class FaultProxy:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._server: _Server | None = _Server(("127.0.0.1", 0), self)
+        self._server: _Server | None = _Server(("127.0.0.1", port), self)
         self._port = self._server.server_address[1]
         self.url = f"{'https' if serving_tls else 'http'}://127.0.0.1:{self._port}"
 

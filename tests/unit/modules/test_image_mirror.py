@@ -45,8 +45,9 @@ def target():
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """Pauses between tries are short, so that tests are."""
+def surroundings(monkeypatch, tmp_path_factory):
+    """Pauses between tries are short, so that tests are; the journal is in a folder of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setattr(registry_stream.patience, "_FIRST_PAUSE", 0.001)
 
 
