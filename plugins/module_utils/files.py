@@ -35,19 +35,20 @@ def write_atomically(path: str, data: bytes) -> None:
         raise Failure(f"{path} cannot be written ({error.strerror})", "give a folder that this user can write to, with room") from None
 
 
-def synchronise(folder: str, files: dict[str, str], mark: str, check_mode: bool) -> list[dict]:
+def synchronise(folder: str, files: dict[str, str], mark: str, check_mode: bool, root: str = "") -> list[dict]:
     """Makes the folder hold `files`, and removes generated files that no longer belong.
 
     files: name -> text, whose first line is `mark`; a file in the folder counts as generated when its first line is
     that too. Returns one step a file, sorted by name: {"action": create|update|keep|delete, "path", "before": text or "",
-    "after": text or ""}; in check mode the same, and nothing is written.
+    "after": text or ""}; in check mode the same, and nothing is written. The folder is made where its parent exists, or that of
+    `root`, a folder above it.
     :raises Failure: the folder cannot be made or written to, or a file of that name is not a generated one
     """
     present = _generated(folder, mark, files)
     steps = [_step(folder, name, present.get(name), files.get(name)) for name in sorted({*present, *files})]
     todo = [step for step in steps if step["action"] != "keep"]
     if todo:
-        _check_writable(folder)
+        _check_writable(folder, root or folder)
     if todo and not check_mode:
         _make(folder)
         for step in todo:
@@ -88,8 +89,10 @@ def _text(path, mark):
         return mark + "\n" + file.read().decode("utf-8", "replace")
 
 
-def _check_writable(folder):
-    place = folder if os.path.isdir(folder) else os.path.dirname(os.path.abspath(folder))
+def _check_writable(folder, root):
+    place, lowest = os.path.abspath(folder), os.path.dirname(os.path.abspath(root))
+    while place != lowest and not os.path.lexists(place):
+        place = os.path.dirname(place)
     if not os.path.isdir(place):
         raise Failure(f"the folder {folder} cannot be made, {place} is no folder", "make it first")
     if not os.access(place, os.W_OK | os.X_OK):

@@ -123,6 +123,21 @@ ROLES = {
             "The result is in the variable C(mirror_result), as the module returns it; C(mirror_result.images[0].image) is the first copy's name by digest.",
         ],
     ),
+    "registry_configuration": Role(
+        module="registry_configuration",
+        short_description="Write what container runtimes need to pull images from mirrors",
+        description=[
+            "Writes files for containerd, CRI-O, Podman and OpenShift with the module P(nanoagent.k8s.registry_configuration#module), and shows what to know.",
+            "The table and the registries are those of the role P(nanoagent.k8s.mirror#role), where there are none here.",
+            "The result is in the variable C(registry_configuration_result), as the module returns it.",
+        ],
+        defaults={
+            "rewrites": "{{ mirror_rewrites | default([]) }}",
+            # Logins and what else is the mirroring's own stays out.
+            "registries": "{{ mirror_registries | default([]) | map('dict2items')"
+            " | map('selectattr', 'key', 'in', ['host', 'ca_cert', 'validate_certs', 'plain_http']) | map('list') | map('items2dict') | list }}",
+        },
+    ),
     "preload": Role(
         module="node_image",
         short_description="Load images into the container runtimes of nodes, for clusters without a registry",
@@ -153,7 +168,9 @@ ROLES = {
                 "type": "str",
             },
             "peer_folder": {
-                "description": ["An existing folder of the node, below which the archive is kept while it is handed on; by default the system's temporary one."],
+                "description": [
+                    "An existing folder of the node, below which the archive is kept while it is handed on; by default the system's temporary one."
+                ],
                 "type": "path",
             },
             "port": {"description": ["The port at which a node hands the archive on; V(0) is any that is free."], "type": "int", "default": 0},
