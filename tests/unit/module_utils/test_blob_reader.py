@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils import blob_reader
 from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import BlobReader, Body, WrongBytes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import sha256_digest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import Slots
 
 DATA = random.Random(1).randbytes(100_000)
 
@@ -71,6 +72,45 @@ def test_the_end_is_not_given_out_where_anything_is_wrong(given, says):
         for piece in blob.pieces():
             seen += piece
     assert len(seen) < len(DATA)
+
+
+def test_what_is_there_already_is_taken_over_and_checked():
+    blob = reader()
+    assert blob.take_over(iter([DATA[:4000], DATA[4000:30_000]])) == 30_000
+    assert b"".join(blob.pieces(30_000)) == DATA[30_000:] and blob.opened == [30_000] and blob.counted == 70_000
+    wrong = reader()
+    wrong.take_over(iter([b"x" * 30_000]))
+    with pytest.raises(WrongBytes):
+        list(wrong.pieces(30_000))
+    whole = reader()
+    assert whole.take_over(iter([DATA])) == len(DATA) and list(whole.pieces(len(DATA))) == [] and whole.opened == []
+    with pytest.raises(WrongBytes):
+        reader().take_over(iter([DATA[:-1] + b"x"]))
+
+
+def test_what_is_left_out_is_not_read_and_going_back_reads_and_checks_all():
+    blob = reader()
+    blob.leave_out(60_000)
+    assert b"".join(blob.pieces(60_000)) == DATA[60_000:] and blob.opened == [60_000] and blob.counted == 40_000
+    assert b"".join(blob.pieces()) == DATA and blob.opened == [60_000, 0] and blob.counted == 40_000
+    wrong = reader(given=b"x" + DATA[1:])
+    wrong.leave_out(60_000)
+    list(wrong.pieces(60_000))
+    with pytest.raises(WrongBytes):
+        list(wrong.pieces())
+
+
+def test_a_slot_is_held_from_the_first_byte_until_it_is_closed():
+    slots = Slots(1)
+    blob = BlobReader("source", {"digest": sha256_digest(DATA), "size": len(DATA)}, lambda position: iter([DATA[position:]]), slots=slots)
+    assert slots.try_take()
+    slots.give_back()
+    blob.prepare(50_000)
+    assert not slots.try_take()
+    blob.prepare(0)
+    assert not slots.try_take()
+    blob.close()
+    assert slots.try_take()
 
 
 def test_an_empty_blob():
