@@ -137,7 +137,7 @@ class Planner:
         if plan.wish.referrers:
             subjects, seen = [digest for digest in digests if digest != root["digest"] or plan.original == root["digest"]], set(digests)
             for _depth in range(_DEEPEST):
-                found = self._about(place, target, subjects)
+                found = self._about(plan, place, target, subjects)
                 fresh = [(manifest, tag) for manifest, tag in found if manifest["digest"] not in seen or tag]
                 if not fresh:
                     break
@@ -186,7 +186,7 @@ class Planner:
             raise Failure(f"{plan.wish.source} lacks the manifest {entry['digest']} that its index lists", "it is not whole: choose platforms that are there")
         return manifest
 
-    def _about(self, place, target, digests):
+    def _about(self, plan, place, target, digests):
         """(manifest, tag) of what refers to some digests and is not at the target; the tag is empty where the manifest names its subject."""
 
         def look(question):
@@ -203,6 +203,8 @@ class Planner:
             if there and there["digest"] == digest:
                 return None
             manifest = place.manifest(digest)
+            if manifest is None:
+                plan.notes.append(f"{plan.wish.source}: {digest} is listed as referring to it, and is not there")
             return manifest and (manifest, tag)
 
         found = self._run(look, [(digest, suffix) for digest in digests for suffix in ("", *_SIGNATURE_TAGS)])

@@ -24,6 +24,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.upload_journal impor
 CHUNK = 16 << 20
 # Some registries take this many parts of a blob at most.
 _MOST_CHUNKS = 4000
+# How often a list of referrers is asked for that comes damaged.
+_LIST_TRIES = 4
 # A larger blob is worth a note in the journal.
 _NOTED = 4 << 20
 # A larger blob comes in parts of this size, several at the same time, where the fastest answer of its registry took at least so many seconds.
@@ -203,8 +205,7 @@ class StreamingRegistry(Registry):
         found, url = [], self._url(repository, "referrers", digest)
         while url:
             call = Call("GET", url, repository, f"referrers of {digest}", {"Accept": INDEX_TYPE})
-            answer = self._run(call, allowed=(200, 400, 404, 405, 406, 501))
-            manifests = _index_entries(answer.body) if answer.status == 200 else None
+            answer, manifests = self._listed(call)
             if manifests is None:
                 fallback = self.get_manifest(repository, referrers_tag(digest))
                 return _index_entries(fallback["data"]) or [] if fallback else []
@@ -214,6 +215,16 @@ class StreamingRegistry(Registry):
             if url and not self._is_ours(url):
                 break
         return found
+
+    def _listed(self, call):
+        """The answer about referrers with the descriptors in it; None for them where the registry has no such interface."""
+        for _try in range(_LIST_TRIES):
+            answer = self._run(call, allowed=(200, 400, 404, 405, 406, 501))
+            manifests = _index_entries(answer.body) if answer.status == 200 else None
+            if manifests is not None or answer.status != 200 or answer.headers.get("Content-Type", "").partition(";")[0] != INDEX_TYPE:
+                return answer, manifests
+        # To go on without it would leave signatures behind and say nothing.
+        raise self._failure(call, "the answer is no list", "is the registry damaged, or a proxy in between?")
 
 
 class _NoParts(Exception):

@@ -68,14 +68,21 @@ def mirror(pairs, journal, *hosts):
 
 
 def play(seed: int, folder: Path) -> str:
-    """What became of a seed's run; fails where anything is not as it should be."""
-    journal = folder / str(seed)
+    """What became of a seed's run; fails with its story where anything is not as it should be."""
+    plans = hasty(registry_faults.plan(seed)), hasty(registry_faults.plan(seed + 10_000))
+    try:
+        return play_with(plans, seed, folder / str(seed))
+    except BaseException as error:
+        raise AssertionError("\n".join(plan.describe() for plan in plans)) from error
+
+
+def play_with(plans: tuple[Plan, Plan], seed: int, journal: Path) -> str:
+    """The run itself, behind one plan's faults on each side."""
     large, small = single(f"f{seed}", layers=2, size=900_000), multi(f"f{seed}", layers=3, size=20_000)
     about = artifact(small.entry(), b"about it")
     with FakeRegistry() as source, FakeRegistry() as target:
         names = [store(source, "large", large), store(source, "small", small)]
         store(source, "small", about)
-        plans = hasty(registry_faults.plan(seed)), hasty(registry_faults.plan(seed + 10_000))
         with FaultProxy(f"http://{source.host}", plans[0]) as before, FaultProxy(f"http://{target.host}", plans[1]) as behind:
             from_, to = (proxy.url.removeprefix("http://") for proxy in (before, behind))
             pairs = [(name.replace(source.host, from_), f"{to}/{tag}:1") for name, tag in zip(names, ("large", "small"))]
@@ -84,25 +91,24 @@ def play(seed: int, folder: Path) -> str:
             except Failure as failure:
                 outcome = "failed"
                 assert "\n" not in failure.message and "Next: " in failure.message
-        story = "\n".join(plan.describe() for plan in plans)
         for (_repository, digest), data in target.blobs.items():
-            assert digest_of(data) == digest, story
+            assert digest_of(data) == digest
         for repository, reference in list(target.manifests):
-            assert stored(target, repository, reference), story
+            assert stored(target, repository, reference)
         for image, tag in ((large, "large"), (small, "small")):
             if (tag, "1") in target.manifests:
-                assert stored(target, tag, "1") == everything(image), story
-            assert outcome == "failed" or (tag, "1") in target.manifests, story
+                assert stored(target, tag, "1") == everything(image)
+            assert outcome == "failed" or (tag, "1") in target.manifests
         # Without faults the next run completes it, also from what is noted, and the one after it has nothing to do.
         notes = len(list(journal.glob("*")))
         from_port, to_port = (int(address.rpartition(":")[2]) for address in (from_, to))
         with FaultProxy(f"http://{source.host}", Plan(seed, none), port=from_port), FaultProxy(f"http://{target.host}", Plan(seed, none), port=to_port):
-            assert mirror(pairs, journal, from_, to)["changed"] <= (outcome == "failed"), story
-            assert not mirror(pairs, journal, from_, to)["changed"], story
+            assert mirror(pairs, journal, from_, to)["changed"] <= (outcome == "failed")
+            assert not mirror(pairs, journal, from_, to)["changed"]
         # A blob that arrived although nobody was told so leaves its note to time.
-        assert outcome == "failed" or not list(journal.glob("*")), story
-        assert stored(target, "large", "1") == everything(large) and stored(target, "small", "1") == everything(small), story
-        assert stored(target, "small", about.root) == everything(about), story
+        assert outcome == "failed" or not list(journal.glob("*"))
+        assert stored(target, "large", "1") == everything(large) and stored(target, "small", "1") == everything(small)
+        assert stored(target, "small", about.root) == everything(about)
         return f"{outcome}, {'with' if notes else 'without'} notes"
 
 

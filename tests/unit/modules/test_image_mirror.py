@@ -208,6 +208,29 @@ def test_what_refers_to_an_image_comes_along(run, at_source, at_target):
         assert without["referrers"] == [] and ("bare", parts.root) not in target.manifests
 
 
+def test_a_damaged_list_of_referrers_is_asked_for_again_and_leaves_nothing_behind_silently(run, source, target):
+    image = single(1)
+    name, about = store(source, "app", image), artifact(image.entry(), b"about it")
+    store(source, "app", about)
+    damaged = {"status": 200, "body": b'{"manif', "headers": {"Content-Type": images.TYPES["oci"]["index"]}}
+    source.fail("GET", f"/referrers/{image.root}", times=2, **damaged)
+    assert only(run(arguments((name, f"{target.host}/app:1"), hosts=[source, target])))["referrers"] == [about.root]
+    source.fail("GET", f"/referrers/{image.root}", times=100, **damaged)
+    failed = run(arguments((name, f"{target.host}/other:1"), hosts=[source, target]))
+    assert failed["failed"] and "the answer is no list" in failed["msg"] and ("other", "1") not in target.manifests
+
+
+def test_a_referrer_that_is_listed_and_not_there_is_told(run, target):
+    image = single(1)
+    about = artifact(image.entry(), b"about it")
+    with FakeRegistry(referrers=False) as source:
+        listed = images.Image()
+        listed.add_manifest({"schemaVersion": 2, "mediaType": images.TYPES["oci"]["index"], "manifests": [about.entry()]})
+        store(source, "app", listed, image.root.replace(":", "-"))
+        result = run(arguments((store(source, "app", image), f"{target.host}/app:1"), hosts=[source, target]))
+        assert result["changed"] and f"{about.root} is listed as referring to it, and is not there" in str(result["warnings"])
+
+
 def test_a_part_of_an_index_leaves_signatures_of_the_whole_behind(run, source, target):
     image = multi(1)
     name = store(source, "app", image)
