@@ -32,7 +32,7 @@ _OPEN = ("rolling", "blocked", "joining", "unknown")
 # that it has ended. Where there are thousands of nodes the machines of the control plane, which may be this one, have more to do
 # than to be looked at.
 _REST, _SHORT_REST = 20, 4
-_LONGEST_REST, _REST_STEP = 2.0, 0.05
+_LONGEST_REST, _REST_STEP = 2.0, 0.02
 
 
 def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, str]]:
@@ -196,10 +196,10 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
 
 
 def _rest(took, daemon_sets):
-    began = time.monotonic()
+    end = time.monotonic() + min(_LONGEST_REST, _REST * took)
     time.sleep(min(_LONGEST_REST, _SHORT_REST * took))
-    while time.monotonic() - began < min(_LONGEST_REST, _REST * took) and not any(map(_counts_as_done, daemon_sets.objects())):
-        time.sleep(_REST_STEP)
+    while (left := end - time.monotonic()) > 0 and not any(map(_counts_as_done, daemon_sets.objects())):
+        time.sleep(min(_REST_STEP, left))
 
 
 def _counts_as_done(daemon_set):
