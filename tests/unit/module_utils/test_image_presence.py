@@ -20,7 +20,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_credentials
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
 INDEX, MANIFEST = "application/vnd.oci.image.index.v1+json", "application/vnd.oci.image.manifest.v1+json"
-PLAIN = {"registry": {"plain_http": True}, "registry_login": None}
+PLAIN = {"registry_access": {"plain_http": True}, "registry_login": None}
 
 
 @pytest.fixture
