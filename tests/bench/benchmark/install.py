@@ -33,8 +33,9 @@ HELM_WAIT, HELM_WAIT_AGAIN, HELM_WAIT_CHANGED, HELM_REMOVED = "helm: install --w
 HELM_NO_WAIT, HELM_NO_WAIT_AGAIN = "helm: install", "helm: upgrade"
 HELM_ROLLS = "helm: upgrade --wait, chart with a random annotation"
 KUBECTL, KUBECTL_NO_WAIT, KUBECTL_AGAIN = "kubectl: apply, rollout status", "kubectl: apply", "kubectl: second apply"
-CORE, CORE_AGAIN, CORE_CHANGED, CORE_REMOVED = (
+CORE, CORE_NO_WAIT, CORE_AGAIN, CORE_CHANGED, CORE_REMOVED = (
     "kubernetes.core: install",
+    "kubernetes.core: install, no wait",
     "kubernetes.core: second run",
     "kubernetes.core: change",
     "kubernetes.core: uninstall",
@@ -44,16 +45,19 @@ RATIOS = [
     Ratio("ours: install / empty playbook", OURS, EMPTY),
     Ratio("ours: second run / empty playbook", AGAIN, EMPTY),
     Ratio("ours: second run / empty playbook", AGAIN, EMPTY, "cpu"),
+    # Until every node is ready, and then until the last write.
     Ratio("ours: install / helm: install --wait", OURS, HELM_WAIT),
+    Ratio("ours: install / kubectl: apply, rollout status", OURS, KUBECTL),
+    Ratio("kubernetes.core: install / ours: install", CORE, OURS),
+    Ratio("ours: install, no wait / helm: install", OURS_NO_WAIT, HELM_NO_WAIT),
+    Ratio("ours: install, no wait / kubectl: apply", OURS_NO_WAIT, KUBECTL_NO_WAIT),
+    Ratio("kubernetes.core: install, no wait / ours: install, no wait", CORE_NO_WAIT, OURS_NO_WAIT),
+    # With the agent there already.
     Ratio("ours: second run / helm: upgrade --wait", AGAIN, HELM_WAIT_AGAIN),
     Ratio("ours: second run / helm: upgrade --wait, chart with a random annotation", AGAIN, HELM_ROLLS),
     Ratio("ours: change / helm: change --wait", CHANGED, HELM_WAIT_CHANGED),
     Ratio("ours: uninstall / helm: uninstall --wait", REMOVED, HELM_REMOVED),
-    Ratio("ours: install, no wait / helm: install", OURS_NO_WAIT, HELM_NO_WAIT),
-    Ratio("ours: install / kubectl: apply, rollout status", OURS, KUBECTL),
-    Ratio("ours: install, no wait / kubectl: apply", OURS_NO_WAIT, KUBECTL_NO_WAIT),
     Ratio("ours: second run / kubectl: second apply", AGAIN, KUBECTL_AGAIN),
-    Ratio("kubernetes.core: install / ours: install", CORE, OURS),
     Ratio("kubernetes.core: second run / ours: second run", CORE_AGAIN, AGAIN),
     Ratio("kubernetes.core: change / ours: change", CORE_CHANGED, CHANGED),
     Ratio("kubernetes.core: uninstall / ours: uninstall", CORE_REMOVED, REMOVED),
@@ -75,7 +79,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio
         arms: dict[str, Callable[[], None]] = {"empty": lab.empty, "ours": lab.ours, "ours-no-wait": lab.ours_no_wait}
         arms |= _helm_arms(lab) | _kubectl_arms(lab)
         if arguments.with_kubernetes_core:
-            arms |= _kubernetes_core_arm(lab)
+            arms |= _kubernetes_core_arms(lab)
         unknown = set(arguments.only or []) - set(arms)
         if unknown:
             raise BenchFailed(f"no arm is called {min(unknown)}: use {', '.join(arms)}")
@@ -231,23 +235,26 @@ def _kubectl_arms(lab: Lab) -> dict[str, Callable[[], None]]:
     return {"kubectl-wait": waiting, "kubectl": not_waiting}
 
 
-def _kubernetes_core_arm(lab: Lab) -> dict[str, Callable[[], None]]:
+def _kubernetes_core_arms(lab: Lab) -> dict[str, Callable[[], None]]:
     python = str(kubernetes_core())
     lab.record.facts.append(f"kubernetes.core of {ANSIBLE.replace('==', ' ')}, one task for each object")
     # Its own collection stands in its own site-packages.
     environment = {name: value for name, value in lab.environment.items() if name != "ANSIBLE_COLLECTIONS_PATH"}
 
-    def arm() -> None:
-        with lab.namespace("core") as namespace:
-            for row, change, state in (
-                (CORE, "one", "present"),
-                (CORE_AGAIN, "one", "present"),
-                (CORE_CHANGED, "two", "present"),
-                (CORE_REMOVED, "two", "absent"),
-            ):
-                objects = lab.objects(namespace, create_namespace=True, change=change)
-                path = str(kubernetes_core_playbook(lab.folder, objects if state == "present" else objects[::-1], state))
-                usage = measured(playbook_command(path, python=python), environment, str(lab.folder))
-                lab.record.add(row, usage.figures())
+    def timed(row: str, objects: list[dict], state: str, wait: bool = True) -> None:
+        path = str(kubernetes_core_playbook(lab.folder, objects, state, wait))
+        lab.record.add(row, measured(playbook_command(path, python=python), environment, str(lab.folder)).figures())
 
-    return {"kubernetes-core": arm}
+    def waiting() -> None:
+        with lab.namespace("core-wait") as namespace:
+            one, two = (lab.objects(namespace, create_namespace=True, change=change) for change in ("one", "two"))
+            timed(CORE, one, "present")
+            timed(CORE_AGAIN, one, "present")
+            timed(CORE_CHANGED, two, "present")
+            timed(CORE_REMOVED, two[::-1], "absent")
+
+    def not_waiting() -> None:
+        with lab.namespace("core") as namespace:
+            timed(CORE_NO_WAIT, lab.objects(namespace, create_namespace=True, change="one"), "present", wait=False)
+
+    return {"kubernetes-core-wait": waiting, "kubernetes-core": not_waiting}

@@ -57,15 +57,15 @@ def chart(folder: Path, objects: list[dict], rolls: bool = False) -> Path:
     return path
 
 
-def kubernetes_core_playbook(folder: Path, objects: list[dict], state: str) -> Path:
-    """A playbook with one task for each object, that waits for the DaemonSet, and for the namespace's end."""
+def kubernetes_core_playbook(folder: Path, objects: list[dict], state: str, wait: bool = True) -> Path:
+    """A playbook with one task for each object; wait: whether it waits for the DaemonSet, and for the namespace's end."""
     tasks = [
         {
             "name": f"{obj['kind']} {obj['metadata']['name']}",
             "kubernetes.core.k8s": {
                 "state": state,
                 "definition": obj,
-                "wait": obj["kind"] == "DaemonSet" or (state == "absent" and obj["kind"] == "Namespace"),
+                "wait": wait and (obj["kind"] == "DaemonSet" or (state == "absent" and obj["kind"] == "Namespace")),
                 "wait_timeout": 900,
                 **({"apply": True} if state == "present" else {}),
             },
