@@ -65,7 +65,8 @@ class SignaturePolicy:
         """
         if verdict.is_good:
             return []
-        said = f"{where} ({digest}) has no signature by one of the keys: {verdict}"
+        named = where if not digest or digest in where else f"{where} ({digest})"
+        said = f"{named} has no signature by one of the keys: {verdict}"
         if self.policy == REQUIRE:
             raise Failure(said, "have it signed by the holder of a key ('cosign sign --key'), or correct the keys; do not use it otherwise")
         return [said]
