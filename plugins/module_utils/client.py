@@ -105,11 +105,23 @@ class Cluster:
 
     def version(self) -> tuple[int, int]:
         """(major, minor) of the API server."""
-        answer = self._json("GET", "/version", "read", "the version")
+        answer = self._version()
         try:
             return int(answer["major"]), int("".join(c for c in answer["minor"] if c.isdigit()))
         except (KeyError, ValueError) as error:
             raise Failure(f"{self.server} does not answer like a Kubernetes API server", "check host or the kubeconfig's server") from error
+
+    def release(self) -> str:
+        """What the API server calls its version, such as v1.36.3; empty where it may not be read or is not said."""
+        try:
+            return text(self._version().get("gitVersion"))
+        except ApiFailure as failure:
+            if failure.status not in (403, 404):
+                raise
+            return ""
+
+    def _version(self):
+        return self._json("GET", "/version", "read", "the version")
 
     def groups(self) -> set[str]:
         """Names of the API groups that the server serves, beside the core group."""

@@ -69,12 +69,14 @@ def _drift(cluster, result, options):
 def _report(cluster, options):
     """(the report but for what the policy says of it, lines of what is wrong beside the nodes)."""
     daemon_sets, absent = _daemon_sets(cluster, options)
-    seen = _read(cluster, options["namespace"], daemon_sets)
+    # Only reports show it.
+    release = cluster.release if any((options.get("reports") or {}).values()) else str
+    version, seen = cluster.parallel([release, partial(_read, cluster, options["namespace"], daemon_sets)])
     watchers, unseen = _monitors(cluster, _known(seen, "Deployment"))
     head = {
         "installed": bool(daemon_sets),
         "at": stamp(cluster.now()),
-        "cluster": {"server": cluster.server, "version": ""},
+        "cluster": {"server": cluster.server, "version": version},
         "daemon_sets": [full_name(daemon_set) for daemon_set in daemon_sets],
         "monitors": watchers,
         "warnings": _not_read(seen, ("Event", "Deployment", "ControllerRevision")) + unseen,

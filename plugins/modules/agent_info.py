@@ -344,10 +344,10 @@ at:
   type: str
   returned: always
 cluster:
-  description: The API server's address.
+  description: The API server's address, and its version where there are O(reports) to show it in.
   type: dict
   returned: always
-  sample: {server: "https://192.0.2.1:6443", version: ""}
+  sample: {server: "https://192.0.2.1:6443", version: v1.36.3}
 daemon_sets:
   description: The DaemonSets that were judged, as namespace/name.
   type: list

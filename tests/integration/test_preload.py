@@ -213,11 +213,11 @@ def test_an_agent_whose_registry_is_off(run_tasks, kubectl, cluster_env, options
         {node: {**variables, "preload_reported_runtime": "containerd://1.6", "preload_runtime": "containerd"} for node, variables in hosts.items()},
         [],
     )
-    install = {AGENT: {**options, "image": wanted, "image_pull_policy": "IfNotPresent" if pinned else "Never", "wait_timeout": 120}}
+    install = {AGENT: {**options, "image": wanted, "image_pull_policy": "IfNotPresent" if pinned else "Never", "require_digest": pinned}}
     [installed, seen] = run_tasks([install, {INFO: {**options, "live": True}}])
     assert not installed.get("failed"), installed
     assert seen["ok"] and seen["summary"]["ready"] == len(sockets)
-    # The kubelet tells of its images now and then only.
+    # A kubelet tells of its images now and then only.
     after = until(lambda: (row := run_tasks([asked])[0])["everywhere"] and row, 150)
     assert after["images"][0]["held"] == sorted(sockets) and after["images"][0]["size"] > 1_000_000
     pulled = json.loads(kubectl("get", "events", "-n", options["namespace"], "-o", "json"))["items"]

@@ -22,7 +22,9 @@ def revision(digest, number):
 
 
 class Server:
-    """Answers from lists of objects. refused: kinds that may not be listed; page: items a page; logs: of every container."""
+    """Answers from lists of objects. refused: kinds that may not be listed; page: items a page; logs: of every container; version: none says 404."""
+
+    version = ""
 
     def __init__(self, daemon_sets=(), refused=(), page=1000, logs="", **lists):
         self.objects = {kind: [] for kind in LISTS} | {"daemonsets": list(daemon_sets)} | lists
@@ -30,6 +32,8 @@ class Server:
 
     def __call__(self, _method, path, query):
         parts = path.strip("/").split("/")
+        if path == "/version" and self.version:
+            return 200, {"major": "1", "minor": "36", "gitVersion": self.version}, DATE
         if parts[-1] == "log":
             return 200, self.logs.encode(), DATE
         if parts[-1] in LISTS:
@@ -72,6 +76,15 @@ def test_five_requests_where_all_is_well(ask):
     assert result["ok"] and result["headline"] == "nodes 2, eligible 2, ready 2" and not result["causes"] and not result.get("warnings")
     assert sorted(asked) == ["deployments", "events", "nanoagent", "nodes", "pods"] and result["requests"] == {"read": 5, "write": 0}
     assert result["at"] == "2026-03-01T12:00:00Z" and result["daemon_sets"] == ["nanoagent/nanoagent"]
+
+
+@pytest.mark.parametrize("version", ["v1.36.3", ""])
+def test_the_cluster_s_version_costs_one_more_where_reports_show_it(ask, tmp_path, version):
+    server = well()
+    server.version = version
+    result, asked = ask(server, reports={"markdown": str(tmp_path / "report.md")})
+    assert asked.count("version") == 1 and len(asked) == 6 and result["ok"]
+    assert result["cluster"]["version"] == version and ("Kubernetes v1.36.3" in (tmp_path / "report.md").read_text()) == bool(version)
 
 
 def test_the_revisions_are_read_where_pods_differ(ask):
