@@ -57,7 +57,7 @@ def work(options: dict, run: Run) -> dict:
     tasks, files = [Task(wish) for wish in wishes(options)], LocalFiles()
     for file in options["files"]:
         files.add(file["name"] or os.path.basename(file["path"].rstrip("/")), file["path"])
-    access = RegistryAccess(options, parallel + _IMAGES_AT_ONCE, run.secrets)
+    access = RegistryAccess(options, parallel, run.secrets)
     places, existing = Places(access, run.temp_dir), _existing(folder)
     with ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images, ThreadPoolExecutor(max_workers=parallel) as pool:
 
@@ -237,9 +237,10 @@ def _write(folder, content, manifests, sources, pools, signature, say):
         total = sum(blob["size"] for blob in content.blobs if blob["digest"] in wanted)
         what = f"{len(content.parts)} {'part' if len(content.parts) == 1 else 'parts'}"
         say(f"bundle: {len(content.images)} images, {len(content.files)} files, {what}; {len(wanted)} blobs to fetch, {megabytes(total)} MB")
-        mover = Mover(blobs, in_parallel, TransferProgress(say, "bundle", total))
+        progress = TransferProgress(say, "bundle", total)
+        mover = Mover(blobs, in_parallel, progress, progress.spare)
         for digest in sorted(wanted & set(files.blobs)):
-            writer.put_blob(files.reader(files.blobs[digest], lambda count: None))
+            writer.put_blob(files.reader(files.blobs[digest], progress))
         wanted -= set(files.blobs)
         moves = []
         for task in tasks:

@@ -56,7 +56,7 @@ def work(options: dict, run: Run) -> dict:
         raise Failure("neither rewrites nor files_path are given, so there is nothing to do", "say with rewrites where the images go")
     if options["lock_file"]:
         check_lock_path(options["lock_file"])
-    access = RegistryAccess(options, parallel + _IMAGES_AT_ONCE, run.secrets)
+    access = RegistryAccess(options, parallel, run.secrets)
     places = Places(access, run.temp_dir)
     with (
         ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images,
@@ -84,7 +84,8 @@ def work(options: dict, run: Run) -> dict:
             total = sum(task.plan.bytes for task in todo)
             if todo:
                 run.say(f"bundle: {len(todo)} images to push, {megabytes(total)} MB")
-            mover = Mover(blobs, in_parallel, TransferProgress(run.say, "bundle", total))
+            progress = TransferProgress(run.say, "bundle", total)
+            mover = Mover(blobs, in_parallel, progress, progress.spare)
             each(_push, todo, mover, places, bundle, run.say)
             unpack(bundle, options["files_path"], stale)
     return _result(tasks, options, access, run, bundle, seal, stale)

@@ -75,6 +75,7 @@ ROLES = {
             "Makes a bundle with the module P(nanoagent.k8s.bundle#module), and shows one line an image and a file.",
             "The result is in the variable C(bundle_result), as the module returns it.",
         ],
+        defaults={"registries": "{{ mirror_registries | default([]) }}"},
     ),
     "bundle_load": Role(
         module="bundle_load",
@@ -83,7 +84,11 @@ ROLES = {
             "Brings in a bundle with the module P(nanoagent.k8s.bundle_load#module), which verifies it first, and shows one line an image and a file.",
             "The result is in the variable C(bundle_load_result), as the module returns it; C(bundle_load_result.images[0].image) is the first image's "
             "name by digest.",
+            "The table, the registries and the lock file are those of the role P(nanoagent.k8s.mirror#role), where there are none here.",
         ],
+        # One table and one lock file serve all.
+        defaults={"rewrites": "{{ mirror_rewrites | default([]) }}", "registries": "{{ mirror_registries | default([]) }}"},
+        values={"lock_file": "bundle_load_lock_file | default(mirror_lock_file | default(omit, true), true)"},
     ),
     "collector_image": Role(
         module="collector_image",

@@ -542,6 +542,19 @@ def test_a_damaged_bundle_is_repaired_by_the_next_run_where_it_can_be_seen(trans
     assert again["changed"] and again["digest"] == made["digest"] and well(transfer.look())["whole"]
 
 
+def test_a_blob_that_is_damaged_in_the_older_bundle_comes_from_the_source(transfer, source):
+    image = single("x", layers=2, size=50_000)
+    name = store(source, "app", image, "1")
+    well(transfer.make(images=[{"source": name}]))
+    part = transfer.folder / "bundle-000.tar"
+    data, victim = bytearray(part.read_bytes()), largest_blob(image)
+    data[data.index(image.blobs[victim]) + 100] ^= 1
+    part.write_bytes(data)
+    source.requests.clear()
+    well(transfer.make(images=[{"source": name}], media_size=100_000))
+    assert [line.rpartition("/")[2] for line in source.requests if "/blobs/" in line] == [victim] and well(transfer.look())["whole"]
+
+
 def test_loading_that_was_cut_short_is_repeated(transfer, source, target):
     image = multi(1)
     well(transfer.make(images=[{"source": store(source, "app", image, "1")}]))
