@@ -31,6 +31,8 @@ _PART = re.compile(r"bundle-[0-9]{3}\.tar")
 class BundleWriter:
     """One bundle on its way into a folder. manifests: digest -> bytes of those of the content."""
 
+    is_far = False
+
     def __init__(self, folder: str, content: Content, manifests: dict[str, bytes]):
         self.name = f"bundle {folder}"
         self._folder, self._content = folder, content
