@@ -30,6 +30,8 @@ class ArchiveWriter:
     docker: whether docker load is to understand it, beside everything that reads OCI archives.
     """
 
+    is_far = False
+
     def __init__(self, path: str, docker: bool):
         self.path, self.name, self._docker = path, f"archive {path}", docker
         self._manifests, self._blobs, self._entries, self._about = {}, {}, [], {}

@@ -43,6 +43,8 @@ class BlobReader:
         self.digest, self.size = descriptor["digest"], descriptor["size"]
         # What all bytes that are handed out have to pass; set by whoever moves blobs.
         self.limit: RateLimit | None = None
+        # Whether the source may be asked for several parts at once; set by whoever knows how much else is under way.
+        self.in_parts = False
         # How many bytes were told to `moved`.
         self.counted = 0
         self._open_at, self._moved, self._slots = open_at, moved, slots

@@ -29,6 +29,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits impo
 _SIGNATURE_TAGS = (".sig", ".att", ".sbom")
 # Deeper or wider is no image, but something that wants to be walked for ever.
 _DEEPEST, _MOST_MANIFESTS = 6, 2000
+# Where more blobs of this size are to be moved, they fill the line without being read in parts.
+_LARGE, _FEW = 4 << 20, 4
 
 
 @dataclass(frozen=True)
@@ -229,18 +231,23 @@ class Mover:
     ):
         self._pool, self._run, self._moved, self._spared, self._limit = pool, run, moved, spared, limit
         self._claims: dict[tuple, tuple[str, Future]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._large = threading.Lock(), 0
 
     def move_blobs(self, plan: Plan, source, target) -> None:
         """Brings the missing blobs of a plan to the target.
 
         :raises Failure: one of them cannot be had or written
         """
+        large = [entry for entry in plan.blobs.values() if entry["size"] >= _LARGE]
+        with self._lock:
+            self._large += len(large)
         futures = [self._pool.submit(self._move, plan, entry, source, target) for entry in plan.blobs.values()]
         done, left = wait(futures, return_when=FIRST_EXCEPTION)
         for future in left:
             future.cancel()
         wait(futures)
+        with self._lock:
+            self._large -= len(large)
         for future in done:
             future.result()
 
@@ -278,6 +285,8 @@ class Mover:
         for last in (False, True):
             reader = source.reader(entry, self._moved)
             reader.limit = self._limit
+            # To a destination far away nothing goes faster than one stream does.
+            reader.in_parts = self._large <= _FEW and not target.is_far
             try:
                 mounted = target.put_blob(reader, mount_from)
                 self._spared(entry["size"] - reader.counted)

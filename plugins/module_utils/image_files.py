@@ -30,6 +30,7 @@ class ImageFiles(ABC):
 
     name = ""
     entries: list = []
+    is_far = False
 
     @abstractmethod
     def find(self, digest: str) -> tuple[str, int, int] | bytes | None:

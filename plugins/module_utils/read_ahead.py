@@ -13,17 +13,17 @@ from threading import Event, Thread
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import Slots
 
 
-def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: int, end: int, part: int, slots: Slots) -> Iterator[bytes]:
+def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: int, end: int, part: int, most: int, slots: Slots) -> Iterator[bytes]:
     """The bytes from start to end, in pieces. It ends early where fetch gives None.
 
     fetch: takes first position, end, and an event that says that nobody wants it any more; gives the bytes between as pieces.
-    part: bytes that are fetched at once. slots: the caller has one; each further part that is under way or waits to be handed out takes another
-    where one is free, so that memory stays below slots times part.
+    part: bytes that are fetched at once. most: how many parts at the same time. slots: the caller has one; each further part that is under
+    way or waits to be handed out takes another where one is free, so that memory stays below slots times part.
     """
     under_way, position, own_is_free, unwanted = deque(), start, True, Event()
     try:
         while under_way or position < end:
-            while position < end and (own_is_free or slots.try_take()):
+            while position < end and len(under_way) < most and (own_is_free or slots.try_take()):
                 is_own, own_is_free = own_is_free, False
                 until = min(position + part, end)
                 under_way.append((_begin(fetch, position, until, unwanted), is_own))

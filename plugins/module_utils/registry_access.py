@@ -47,7 +47,7 @@ class RegistryAccess:
     :param connections: how many requests each gets at once where its entry does not say
     :param secrets: takes what must not be shown of the logins that are found
     :param journal: of uploads, for later processes
-    :param in_parts: whether large blobs of registries far away come in several parts at once
+    :param in_parts: whether blobs may come in several parts at once
     :raises Failure: an entry of `registries` or `pull_secret` is not usable
     """
 

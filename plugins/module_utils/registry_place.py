@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import BlobReader
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_manifest import content_of, referrer_descriptor, subject
@@ -22,6 +22,11 @@ class RegistryPlace:
         self.registry, self.repository = registry, repository
         self.name = f"{registry.host}/{repository}"
         self._locks = defaultdict(threading.Lock)
+
+    @property
+    def is_far(self) -> bool:
+        """Whether answers take so long that one stream does not fill the line."""
+        return self.registry.is_far
 
     def head(self, wanted: str) -> dict | None:
         """Descriptor of the image with this tag or digest, None where there is none."""
@@ -38,7 +43,12 @@ class RegistryPlace:
 
     def reader(self, descriptor: dict, moved: Callable[[int], None]) -> BlobReader:
         """A blob's bytes. moved: as BlobReader takes it."""
-        return BlobReader(self.name, descriptor, lambda start: self.registry.blob_pieces(self.repository, descriptor, start), moved, self.registry.slots)
+
+        def open_at(start: int) -> Iterator[bytes]:
+            return self.registry.blob_pieces(self.repository, descriptor, start, reader.in_parts)
+
+        reader = BlobReader(self.name, descriptor, open_at, moved, self.registry.slots)
+        return reader
 
     def referrers(self, digest: str) -> list[dict]:
         """Descriptors of the manifests whose subject is this one."""

@@ -28,9 +28,9 @@ _MOST_CHUNKS = 4000
 _LIST_TRIES = 4
 # A larger blob is worth a note in the journal.
 _NOTED = 4 << 20
-# A larger blob comes in parts of this size, several at the same time, where the fastest answer of its registry took at least so many seconds.
+# A larger blob comes in parts of this size, so many at the same time at most, where the fastest answer of its registry took at least so many seconds.
 # Nearer ones give one stream as fast as this side can take it.
-_PART, _FAR = 2 << 20, 0.01
+_PART, _MOST_PARTS, _FAR = 2 << 20, 6, 0.01
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
@@ -40,7 +40,7 @@ class StreamingRegistry(Registry):
     :param patience_seconds: after which a request that keeps failing in ways that may pass is given up
     :param slots: how many requests it gets at once; as many as there are connections where none are given
     :param journal: of uploads, so that a later process goes on with them; none where none is given
-    :param in_parts: whether large blobs of a registry far away come in several parts at once
+    :param in_parts: whether blobs may come in several parts at once
     """
 
     def __init__(
@@ -75,19 +75,24 @@ class StreamingRegistry(Registry):
 
     # -- downloads
 
-    def blob_pieces(self, repository: str, descriptor: dict, start: int = 0) -> Iterator[bytes]:
+    @property
+    def is_far(self) -> bool:
+        """Whether the fastest answer so far took long."""
+        return self._nearest >= _FAR
+
+    def blob_pieces(self, repository: str, descriptor: dict, start: int = 0, in_parts: bool = False) -> Iterator[bytes]:
         """The bytes of a blob from a position on. After a cut it goes on where it was, with growing pauses while nothing comes.
 
-        The caller holds one of the slots as long as it reads.
+        The caller holds one of the slots as long as it reads. in_parts: whether a large blob of a registry far away comes in several parts at once.
         :raises RegistryFailure: the blob is not there, or no more comes
         """
         digest, size = descriptor["digest"], descriptor["size"]
-        if self._in_parts and self._nearest >= _FAR and size - start > 2 * _PART:
+        if in_parts and self._in_parts and self.is_far and size - start > 2 * _PART:
 
             def fetch(first: int, end: int, unwanted: threading.Event) -> list[bytes] | None:
                 return self._part(repository, digest, first, end, unwanted)
 
-            for piece in read_ahead(fetch, start, size, _PART, self.slots):
+            for piece in read_ahead(fetch, start, size, _PART, _MOST_PARTS, self.slots):
                 start += len(piece)
                 yield piece
         yield from self._pieces_to(repository, digest, start, size)

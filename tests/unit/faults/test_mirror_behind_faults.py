@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.nanoagent.k8s.plugins.module_utils import registry, registry_stream
+from ansible_collections.nanoagent.k8s.plugins.module_utils import registry, registry_place, registry_stream
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_mirror import work
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
@@ -43,6 +43,7 @@ def short_patience(monkeypatch):
     monkeypatch.setattr(registry_stream, "time", SimpleNamespace(monotonic=lambda: time.monotonic() * HASTE))
     kept = registry_stream.StreamingRegistry.__init__.__kwdefaults__
     monkeypatch.setattr(registry_stream.StreamingRegistry.__init__, "__kwdefaults__", {**kept, "patience_seconds": 4.0, "chunk": 256 << 10})
+    monkeypatch.setattr(registry_place.RegistryPlace, "is_far", False)
     for name, value in (("_FAR", 0.0), ("_PART", 128 << 10), ("_NOTED", 64 << 10)):
         monkeypatch.setattr(registry_stream, name, value)
 

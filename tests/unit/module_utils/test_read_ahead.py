@@ -26,7 +26,7 @@ def fetch_from(data, gate=None):
 def test_in_order_and_all_slots_are_given_back(count):
     slots = Slots(count)
     slots.take()
-    assert b"".join(read_ahead(fetch_from(DATA), 17, len(DATA), 900, slots)) == DATA[17:]
+    assert b"".join(read_ahead(fetch_from(DATA), 17, len(DATA), 900, 100, slots)) == DATA[17:]
     assert sum(slots.try_take() for _number in range(count)) == count - 1
 
 
@@ -35,7 +35,7 @@ def test_as_many_at_once_as_there_are_slots():
     slots.take()
     # Each of the first four waits for the other three.
     gate = threading.Barrier(4)
-    assert b"".join(read_ahead(fetch_from(DATA[:4000], gate), 0, 4000, 1000, slots)) == DATA[:4000]
+    assert b"".join(read_ahead(fetch_from(DATA[:4000], gate), 0, 4000, 1000, 100, slots)) == DATA[:4000]
 
 
 def test_a_part_waits_in_memory_until_there_is_room():
@@ -46,16 +46,30 @@ def test_a_part_waits_in_memory_until_there_is_room():
         fetched.append(first)
         return fetch_from(DATA)(first, end, unwanted)
 
-    reading = read_ahead(fetch, 0, len(DATA), 1000, slots)
+    reading = read_ahead(fetch, 0, len(DATA), 1000, 100, slots)
     next(reading)
     assert set(fetched) <= {0, 1000}
+    reading.close()
+
+
+def test_no_more_at_once_than_wanted():
+    slots, fetched = Slots(10), []
+    slots.take()
+
+    def fetch(first, end, unwanted):
+        fetched.append(first)
+        return fetch_from(DATA)(first, end, unwanted)
+
+    reading = read_ahead(fetch, 0, len(DATA), 1000, 3, slots)
+    next(reading)
+    assert set(fetched) <= {0, 1000, 2000}
     reading.close()
 
 
 def test_it_ends_where_there_are_no_parts_and_where_one_fails():
     slots = Slots(3)
     slots.take()
-    assert not list(read_ahead(lambda *_arguments: None, 0, 5000, 1000, slots))
+    assert not list(read_ahead(lambda *_arguments: None, 0, 5000, 1000, 100, slots))
 
     def broken(first, end, unwanted):
         if first == 2000:
@@ -64,7 +78,7 @@ def test_it_ends_where_there_are_no_parts_and_where_one_fails():
 
     seen = b""
     with pytest.raises(ValueError, match="broken"):
-        for piece in read_ahead(broken, 0, 5000, 1000, slots):
+        for piece in read_ahead(broken, 0, 5000, 1000, 100, slots):
             seen += piece
     assert seen == DATA[:2000]
 
@@ -79,7 +93,7 @@ def test_closing_tells_the_others_that_nobody_wants_them():
             told.set()
         return fetch_from(DATA)(first, end, unwanted)
 
-    reading = read_ahead(fetch, 0, len(DATA), 1000, slots)
+    reading = read_ahead(fetch, 0, len(DATA), 1000, 100, slots)
     next(reading)
     reading.close()
     assert told.wait(60)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_stream
+from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_place, registry_stream
 from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import everything, single, store, stored
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
@@ -37,7 +37,8 @@ def surroundings(monkeypatch, tmp_path_factory):
 
 @pytest.fixture
 def far_away(monkeypatch):
-    """Every registry counts as one far away, and parts are small."""
+    """Every source counts as one far away and no destination, and parts are small."""
+    monkeypatch.setattr(registry_place.RegistryPlace, "is_far", False)
     monkeypatch.setattr(registry_stream, "_FAR", 0.0)
     monkeypatch.setattr(registry_stream, "_PART", 300_000)
 
