@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils import bundle_writer, registry_stream
-from ansible_collections.nanoagent.k8s.plugins.modules import bundle, bundle_info, bundle_inventory, bundle_load
+from ansible_collections.nanoagent.k8s.plugins.modules import bundle, bundle_info, bundle_inventory, bundle_load, image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, everything, layout_files, multi, single, store, stored, write_layout
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 from cryptography.hazmat.primitives import serialization
@@ -232,6 +232,16 @@ def test_a_lock_file_decides_what_a_tag_means(transfer, source, tmp_path):
     assert made["images"][0]["digest"] == first.root
     store(source, "more", second, "1")
     assert "has no image" in refused(transfer.make(images=[{"source": f"{source.host}/more:1"}], lock_file=str(tmp_path / "lock.yml")))
+
+
+def test_one_part_is_a_source_of_image_mirror(transfer, source, run_module, tmp_path):
+    image = multi(1)
+    name = store(source, "app", image, "1")
+    well(transfer.make(images=[{"source": name}]))
+    copy = {"source": f"oci-archive:{transfer.folder / 'bundle-000.tar'}:{name}", "destination": f"oci-archive:{tmp_path / 'alone.tar'}:1"}
+    assert well(run_module(image_mirror.main, {"images": [copy]}))["images"][0]["digest"] == image.root
+    with tarfile.open(tmp_path / "alone.tar") as archive:
+        assert {digest.replace(":", "/") for digest in everything(image)} == {name.removeprefix("blobs/") for name in archive.getnames() if "sha256" in name}
 
 
 # -- delta
