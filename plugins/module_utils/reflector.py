@@ -53,8 +53,10 @@ class Reflector(threading.Thread):
             return list(self._objects.values())
 
     def stop(self) -> None:
-        """Lets the thread end at the next event."""
+        """Lets the thread end at the next event, and forgets the objects."""
         self._stopped.set()
+        with self._lock:
+            self._objects = {}
 
     def run(self) -> None:
         failures = 0
@@ -76,7 +78,7 @@ class Reflector(threading.Thread):
 
     def _start_from(self, items):
         with self._lock:
-            self._objects = {_key(item): item for item in items}
+            self._objects = {} if self._stopped.is_set() else {_key(item): item for item in items}
         self.synced = True
         self._changed.set()
 

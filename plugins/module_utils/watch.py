@@ -69,6 +69,9 @@ def follow(
                     next_look = time.monotonic() + _LATE
             left = deadline - time.monotonic()
             if left <= 0:
+                # The last look reads everything: of thousands of nodes there need not be two copies.
+                mirror.stop()
+                seen = rows = verdict = None
                 return _ended(look(), teller)
             changed.wait(min(left, _TICK))
             time.sleep(max(0.0, min(_LONGEST_REST, _REST * (time.monotonic() - began), left)))

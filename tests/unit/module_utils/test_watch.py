@@ -182,6 +182,31 @@ def test_several_daemon_sets_are_followed_together(story):
     assert {row["node"]: row["daemon_set"] for row in result["nodes"] if row["eligible"]} == {"a": "nanoagent/nanoagent", "b": "nanoagent/other"}
 
 
+def test_of_thousands_that_change_few_lines_are_said_and_the_newest_changes_kept():
+    story, count = Story(), 2500
+    story.put("daemonsets", DAEMON_SET)
+    story.put("controllerrevisions", REVISION)
+    for number in range(count):
+        story.put("nodes", node(f"n{number:04}"))
+        story.put("pods", pod(f"pod-{number}", f"n{number:04}", ready=number > 0))
+    said = []
+
+    def say(line):
+        said.append(line[9:])
+        if len(said) == 1:
+            for number in range(1, count):
+                story.put("pods", pod(f"pod-{number}", f"n{number:04}", ready=False))
+        elif "ready -> rolling" in line and not any("rolling -> ready" in each for each in said):
+            for number in range(count):
+                story.put("pods", pod(f"pod-{number}", f"n{number:04}"))
+
+    with FakeApiServer(story.answer) as server:
+        result = work(options(server, watch_timeout=120), Run(say=say))
+    assert result["ok"] and result["summary"]["ready"] == count
+    assert len(said) < 60 and max(map(len, said)) < 300, said
+    assert len(result["changes"]) == 1000 and result["changes"][-1]["to"] == "ready"
+
+
 def test_where_all_is_well_it_ends_at_once(story):
     said = []
     with FakeApiServer(story.answer) as server:
