@@ -120,6 +120,8 @@ def _look_at_images(bundle, found, only):
 def _part_fault(folder, part: Part, small):
     """The Failure that a part is; None where it is well but for the blobs in it."""
     path = os.path.join(folder, part.name)
+    if os.path.lexists(path) and not os.path.isfile(path):
+        return Failure(f"{path} is no file", _AGAIN)
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size

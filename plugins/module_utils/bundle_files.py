@@ -38,8 +38,10 @@ class BundleFiles(ImageFiles):
         if digest in self._manifests:
             # It is in each part at the same place: any will do.
             copies = (pieces_of((os.path.join(self.path, name), *places[0][1:]), 0) for name, is_there in self._is_there.items() if is_there)
-            return next((data for data in map(b"".join, copies) if sha256_digest(data) == digest), places[0])
-        return places[0] if places else None
+            whole = next((data for data in map(b"".join, copies) if sha256_digest(data) == digest), None)
+            if whole is not None:
+                return whole
+        return places[0] if places and os.path.isfile(places[0][0]) else None
 
     def reader(self, descriptor: dict, moved: Callable[[int], None]) -> BlobReader:
         """A blob's bytes. moved: as BlobReader takes it."""
@@ -50,6 +52,10 @@ class BundleFiles(ImageFiles):
         places = self._places(digest)
         if not places:
             raise Failure(f"{self.name} has no blob {digest}", "it is not whole: get it again")
+        for path, _offset, _size in places:
+            # A pipe of that name would be waited for.
+            if not os.path.isfile(path):
+                raise Failure(f"{path} is missing, or no file", "copy it again from its medium")
         return BlobReader(self.name, descriptor, lambda start: _joined(places, start), moved)
 
     def has_blob(self, descriptor: dict) -> bool:
@@ -80,10 +86,7 @@ def _joined(places, start) -> Iterator[bytes]:
 
 
 def _size(path):
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return None
+    return os.path.getsize(path) if os.path.isfile(path) else None
 
 
 def read_files(folder: str) -> tuple[bytes, bytes | None]:
@@ -99,11 +102,13 @@ def read_files(folder: str) -> tuple[bytes, bytes | None]:
 
 def _read(folder, name, most):
     path = os.path.join(folder, name)
+    if not os.path.lexists(path):
+        return None
+    if not os.path.isfile(path):
+        raise Failure(f"{path} is no file", "get the bundle again")
     try:
         with open(path, "rb") as file:
             data = file.read(most + 1)
-    except FileNotFoundError:
-        return None
     except OSError as error:
         raise Failure(f"{path} cannot be read ({error.strerror})", "make it readable for this user") from None
     if len(data) > most:

@@ -76,7 +76,7 @@ def work(options: dict, run: Run) -> dict:
         if todo or stale:
             only = {blob["digest"] for task in todo for blob in task.plan.whole_blobs.values()} | {file["digest"] for file in stale}
             # Nothing is held back only where a choice was made.
-            verify(bundle, run.say, only if options["images"] or not tasks else None).insist(bundle.name)
+            verify(bundle, run.say, only if options["images"] or not todo else None).insist(bundle.name)
         each(_find_left_out, todo, access, bundle)
         if any(task.failure for task in tasks):
             return _result(tasks, options, access, run, bundle, seal, [])

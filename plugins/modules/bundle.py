@@ -125,6 +125,8 @@ options:
       - How many blobs are fetched at once, of all images together.
     type: int
     default: 8
+requirements:
+  - cryptography (Python), for signatures
 seealso:
   - module: nanoagent.k8s.bundle_inventory
   - module: nanoagent.k8s.bundle_info

@@ -92,6 +92,8 @@ options:
       - How many blobs are sent at once, of all images together.
     type: int
     default: 8
+requirements:
+  - cryptography (Python), for signatures
 seealso:
   - module: nanoagent.k8s.bundle
   - module: nanoagent.k8s.bundle_info

@@ -437,9 +437,16 @@ def test_every_kind_of_damage_is_found_before_anything_is_pushed(transfer, targe
             parts[1].write_bytes(data)
             found(parts[1].name, "is damaged")
     assert len(spots) > 5
-    parts[1].unlink()
-    parts[1].mkdir()
-    assert "cannot be read" in refused(transfer.look())
+    for strange in (os.mkdir, os.mkfifo, lambda path: os.symlink("/dev/zero", path), lambda path: os.symlink("nowhere", path)):
+        for path in (parts[1], transfer.folder / "bundle.json.sig", transfer.folder / "bundle.json"):
+            kept = path.read_bytes() if path.exists() else None
+            path.unlink(missing_ok=True)
+            strange(path)
+            assert path.name in refused(transfer.look()) and refused(transfer.load()) and target.writes() == []
+            os.rmdir(path) if path.is_dir() else path.unlink()
+            if kept is not None:
+                path.write_bytes(kept)
+    assert well(transfer.look())["whole"]
 
 
 def test_descriptions_that_lie_are_refused(transfer, target, two_images, tmp_path):
