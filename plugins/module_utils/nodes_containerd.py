@@ -82,10 +82,11 @@ def _files(registry, mirrors, settings):
     def address(host, above):
         return f"{settings.of(host).scheme}://{DOCKER_HUB_API if host == DOCKER_HUB else host}" + (f"/v2/{above}" if above else "")
 
-    # What is named as the server is asked last, and never anything after it.
-    *first, (host, above) = [*mirrors, (registry, "")] if settings.fallback or not mirrors else mirrors
+    # containerd 1.6 takes no file without a host, so one that stands alone is the host and the server too, which is asked last.
+    hosts = mirrors or [(registry, "")]
+    host, above = (registry, "") if settings.fallback else hosts[-1]
     text = [MARK, f"server = {quoted(address(host, above))}", *lines(host, above, "")]
-    for mirror, path in first:
+    for mirror, path in hosts:
         text += ["", f"[host.{quoted(address(mirror, path))}]", *lines(mirror, path, "  ")]
     return {f"{FOLDER}/{registry}/hosts.toml": "\n".join(text) + "\n", **authorities}
 

@@ -12,7 +12,7 @@ import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent_options import agent_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
-from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, bundle, bundle_load, collector_image, image_mirror, preflight
+from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, bundle, bundle_load, collector_image, image_mirror, preflight, registry_configuration
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -23,6 +23,7 @@ WHOLE = [
     ("mirror", image_mirror),
     ("bundle", bundle),
     ("bundle_load", bundle_load),
+    ("registry_configuration", registry_configuration),
 ]
 # What a role decides itself.
 FIXED = {"collector_image": {"program"}}
@@ -95,4 +96,4 @@ def test_a_role_hides_the_secrets_that_its_module_hides(role, module):
     spec = module.argument_spec()
     hidden = secrets(spec) - (ONLY_BY_ENVIRONMENT if "kubeconfig" in spec else set())
     assert secrets(role_options(role)) == {f"{role}_{name}" for name in hidden}
-    assert hidden or role == "verify"
+    assert hidden or role in ("verify", "registry_configuration")

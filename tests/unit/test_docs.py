@@ -42,7 +42,7 @@ STAND_INS = {
 }
 # Words that begin like the variables of a role and are none: modules, what a task registers, a folder.
 NO_VARIABLES = {"agent_info", "agent_options", "agent_result", "collector_image_result", "verify_result", "uninstall_result", "verify_ssl"}
-NO_VARIABLES |= {"mirror_result", "bundle_result", "bundle_load_result"}
+NO_VARIABLES |= {"mirror_result", "bundle_result", "bundle_load_result", "registry_configuration_result"}
 NO_VARIABLES |= {path.stem for folder in ("modules", "module_utils") for path in (ROOT / "plugins" / folder).glob("*.py")}
 # Words with a capital in the code that judges pods, which are conditions, phases and what the cluster says, and no reasons of ours.
 NO_REASONS = {"Ready", "True", "False", "In", "PodScheduled", "Running", "Succeeded", "Unhealthy", "Always", "ReadinessGatesNotReady"}
@@ -249,7 +249,7 @@ def test_an_option_s_variable_is_its_name_behind_agent():
 
 
 @named
-@pytest.mark.parametrize("role", ["agent", "bundle", "bundle_load", "collector_image", "mirror", "preload", "verify", "uninstall", "preflight"])
+@pytest.mark.parametrize("role", ["agent", "bundle", "bundle_load", "collector_image", "mirror", "preload", "registry_configuration", "verify", "uninstall", "preflight"])
 def test_every_variable_that_is_named_exists(document, role):
     words = set(re.findall(rf"(?<![\w./]){role}_[a-z_]*[a-z](?![\w/(])", document.read_text()))
     others = [path.name for path in (ROOT / "roles").iterdir() if path.name.startswith(f"{role}_")]

@@ -112,8 +112,8 @@ def test_an_authority_goes_along(run, folder, authority):
     hosts = files[CONTAINERD.format("ghcr.io")]
     assert '  ca = "registry.example.com_5000.crt"\n' in hosts
     # The agent's image is named by the mirror, so nodes need its authority there too.
-    own = files[CONTAINERD.format(MIRROR)]
-    assert own == f'{MARK}\nserver = "https://{MIRROR}"\ncapabilities = ["pull", "resolve", "push"]\nca = "registry.example.com_5000.crt"\n'
+    own, said = files[CONTAINERD.format(MIRROR)], ['capabilities = ["pull", "resolve", "push"]', 'ca = "registry.example.com_5000.crt"']
+    assert own.splitlines() == [MARK, f'server = "https://{MIRROR}"', *said, "", f'[host."https://{MIRROR}"]', *(f"  {line}" for line in said)]
     for place in (f"containerd/certs.d/ghcr.io/{MIRROR}".replace(":", "_") + ".crt", f"containerd/certs.d/{MIRROR}/registry.example.com_5000.crt"):
         assert files[place] == f"{MARK}\n{CA}"
     assert files[f"containers/certs.d/{MIRROR}/nanoagent.crt"] == f"{MARK}\n{CA}"
@@ -150,7 +150,8 @@ def test_a_closed_network_asks_the_source_for_nothing(run, folder):
     files = tree(folder)
     assert files[CONTAINERD.format("ghcr.io")] == (
         f'{MARK}\nserver = "https://{MIRROR}/v2/github"\ncapabilities = ["pull", "resolve"]\noverride_path = true\n\n'
-        '[host."https://two.example/v2/x"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n'
+        '[host."https://two.example/v2/x"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n\n'
+        f'[host."https://{MIRROR}/v2/github"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n'
     )
     assert files[CONF].count("blocked = true") == 2
     assert {row["mirrorSourcePolicy"] for row in yaml.safe_load(files[SETS.format("imagetagmirrorset")])["spec"]["imageTagMirrors"]} == {"NeverContactSource"}
