@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Taking over a release that the real helm installed, by server-side apply as helm 4 does and by client-side apply as helm 3 did.
 
+HELM=path runs them with another helm; one of version 3 knows client-side apply only.
 The wanted objects are this file's own, equal to what vendor_chart renders but for what a test changes.
 """
 
@@ -28,7 +29,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
 from ansible_collections.nanoagent.k8s.tests.integration.agents import pods, until
 from checkout import CHECKOUT
 
-sys.path.insert(0, str(CHECKOUT / "tests" / "bench"))
+sys.path[:0] = [str(CHECKOUT / "tests" / folder) for folder in ("bench", "cluster", "judges")]
 
 from benchmark.peers import HELM, go_command  # noqa: E402 (the path comes first)
 
@@ -43,7 +44,7 @@ OURS = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
 @pytest.fixture(scope="session")
 def helm(cluster_env):
     """helm(*arguments) -> the ended process."""
-    binary = str(go_command(HELM))
+    binary = os.environ.get("HELM") or str(go_command(HELM))
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run([binary, *arguments], env={**os.environ, "KUBECONFIG": cluster_env["KUBECONFIG"]}, capture_output=True, text=True, check=False)
@@ -74,7 +75,9 @@ class Site:
             "CLUSTER_NAME": "first",
         }
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        flags = ["--namespace", self.namespace, "--create-namespace", "--wait=false", f"--server-side={str(server_side).lower()}"]
+        flags = ["--namespace", self.namespace, "--create-namespace", "--wait=false"]
+        if not self.helm("version", "--short").stdout.startswith("v3"):
+            flags.append(f"--server-side={str(server_side).lower()}")
         done = self.helm("install", RELEASE, str(CHART), *flags, *sets)
         assert done.returncode == 0, done.stderr
         self.kubectl("rollout", "status", f"daemonset/{AGENT}", "-n", self.namespace, "--timeout=120s")
