@@ -56,6 +56,7 @@ def work(options: dict, run: Run) -> dict:
     reach_job.check_urls("egress_urls", options["egress_urls"])
     if options["egress_timeout"] < 10:
         raise Failure(f"egress_timeout {options['egress_timeout']} is below 10 seconds", "a pod needs some seconds to start; the default is 60")
+    reach_job.check_nodes(options["egress_nodes"])
     if "image" not in options["skip"] and registry.REQUESTS_IMPORT_ERROR:
         raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
     with closing(connect(options, run)) as cluster:
@@ -298,26 +299,38 @@ class Preflight:
         urls = list(dict.fromkeys([*([options["orc_url"]] if options.get("orc_url") else []), *options["egress_urls"]]))
         image = options["egress_image"] or (options["image"] if options["profile"] == "bundled" else "")
         place = options["egress_namespace"] or options["namespace"]
-        node = next((row["node"] for row in self._eligible_rows() if row["up"] and not row["cordoned"]), "")
+        nodes = reach_job.chosen_nodes(self._eligible_rows(), options["egress_nodes"])
         try:
-            reason = self._no_egress(urls, image, place, node)
+            reason = self._no_egress(urls, image, place, nodes)
             if reason:
                 return [finding("egress", "skipped", *reason)]
-            objects = reach_job.reach_objects(options, self.daemon_set["spec"]["template"], image, urls, node, options["egress_timeout"])
             reach_job.sweep(self.cluster, options["name"], place)
-            outcome = reach_job.run_reach(self.cluster, objects, options["egress_timeout"])
+            found = self.cluster.parallel([partial(self._reach, urls, image, place, node) for node in nodes])
         except Failure as failure:
-            if admission.is_missing_right(failure):
-                return [unread("egress", failure.what)]
-            return [finding("egress", "warning", f"could not be tried: {failure.what}", failure.next_step)]
-        return reach_job.reach_findings(outcome, urls, place)
+            return self._untried(failure)
+        return reach_job.gathered([one for each in found for one in each], len(nodes))
 
     def _tier(self):
         return [finding("tier", "warning", note) for note in tier_notes(self.options, len(self._eligible_rows()))]
 
     # -- parts of them
 
-    def _no_egress(self, urls, image, place, node):
+    def _reach(self, urls, image, place, node):
+        """The findings of one node."""
+        seconds = self.options["egress_timeout"]
+        objects = reach_job.reach_objects(self.options, self.daemon_set["spec"]["template"], image, urls, node, seconds)
+        try:
+            found = reach_job.reach_findings(reach_job.run_reach(self.cluster, objects, seconds), urls, place)
+        except Failure as failure:
+            found = self._untried(failure)
+        return [{**one, "nodes": [node]} for one in found]
+
+    def _untried(self, failure):
+        if admission.is_missing_right(failure):
+            return [unread("egress", failure.what)]
+        return [finding("egress", "warning", f"could not be tried: {failure.what}", failure.next_step)]
+
+    def _no_egress(self, urls, image, place, nodes):
         """(why the way out is not tried, what to do), or None."""
         if not urls:
             return "no URL to reach: the agent writes to standard output only", "name URLs in egress_urls to have them tried"
@@ -327,7 +340,7 @@ class Preflight:
             return "write is false: trying it needs a Job", "set write: true"
         if self.check_mode:
             return "check mode: trying it needs a Job", "run it without check mode"
-        if not node:
+        if not nodes:
             return "no eligible node is up and takes pods", ""
         if self.cluster.get("Namespace", place) is None:
             return f"the namespace {place} does not exist yet", "name one that does in egress_namespace, or run again when it is there"

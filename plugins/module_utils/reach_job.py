@@ -14,11 +14,14 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import outbound, pul
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import finding
+from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count, finding
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import pull_policy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import own_pod_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import diagnose
 
+BY_POOL = "pools"
+# A firewall differs by pool and zone; every node of a large cluster would be thousands of Jobs.
+MOST_POOLS, MOST_NODES = 10, 50
 _CONTAINER = "reach"
 _COMPONENT = "app.kubernetes.io/component"
 _NAME_ROOM = 36
@@ -126,6 +129,41 @@ def sweep(cluster: Cluster, name: str, namespace: str) -> None:
     for job in jobs:
         if any(one.get("status") == "True" and one.get("type") in ("Complete", "Failed") for one in (job.get("status") or {}).get("conditions") or []):
             _remove(cluster, job)
+
+
+def check_nodes(wanted: str) -> None:
+    """Failure for what is neither `pools` nor a number of nodes that so many Jobs are worth."""
+    if wanted != BY_POOL and not (wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= MOST_NODES):
+        raise Failure(f"egress_nodes {wanted!r} is neither {BY_POOL} nor a number from 1 to {MOST_NODES}", f"use {BY_POOL}, or for example 1")
+
+
+def chosen_nodes(rows: list[dict], wanted: str) -> list[str]:
+    """Names of the nodes that the way out is tried from: one of each pool and zone, at most MOST_POOLS; or as many as wanted, in turns of each. Pure.
+
+    rows: verdicts of eligible nodes. wanted: `pools`, or a number.
+    """
+    places: dict[tuple, list[str]] = {}
+    for row in rows:
+        if row["up"] and not row["cordoned"]:
+            places.setdefault((row["pool"], row["zone"]), []).append(row["node"])
+    turns = [[names[turn] for names in places.values() if turn < len(names)] for turn in range(max(map(len, places.values()), default=0))]
+    if wanted == BY_POOL:
+        return turns[0][:MOST_POOLS] if turns else []
+    return [node for turn in turns for node in turn][: int(wanted)]
+
+
+def gathered(found: list[dict], tried: int) -> list[dict]:
+    """The findings of several nodes, those that are alike as one. found: of reach_findings, each with its node; tried: number of nodes. Pure."""
+    alike: dict[tuple, list[dict]] = {}
+    for one in found:
+        alike.setdefault((one["object"], one["result"], one["fix"]), []).append(one)
+    if tried == 1:
+        return found
+    told = []
+    for group in alike.values():
+        others = f"; the same from {count(len(group) - 1, 'other node')}" if len(group) > 1 else ""
+        told.append({**group[0], "evidence": group[0]["evidence"] + others, "nodes": sorted(node for one in group for node in one["nodes"])})
+    return told
 
 
 def parse_lines(log: str) -> list[dict]:

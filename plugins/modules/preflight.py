@@ -102,6 +102,12 @@ options:
     description:
       - Namespace of the Job, where O(namespace) does not exist yet; network policies differ by namespace.
     type: str
+  egress_nodes:
+    description:
+      - Which nodes the way out is tried from. V(pools) is one of each node pool and zone, at most 10, since firewalls differ by these. A number, at most
+        V(50), is as many nodes, of each pool and zone in turn. Each has a Job of its own.
+    type: str
+    default: pools
   egress_timeout:
     description:
       - Seconds for the Job, the start of its pod included; at least 10.
@@ -258,6 +264,7 @@ def argument_spec():
         "egress_urls": {"type": "list", "elements": "str", "default": []},
         "egress_image": {"type": "str"},
         "egress_namespace": {"type": "str"},
+        "egress_nodes": {"type": "str", "default": "pools"},
         "egress_timeout": {"type": "int", "default": 60},
     }
 

@@ -8,7 +8,15 @@ import json
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import violations
-from ansible_collections.nanoagent.k8s.plugins.module_utils.reach_job import check_urls, parse_lines, reach_findings, reach_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.reach_job import (
+    check_nodes,
+    check_urls,
+    chosen_nodes,
+    gathered,
+    parse_lines,
+    reach_findings,
+    reach_objects,
+)
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options, daemon_set
 
 URL = "https://orc.example.com"
@@ -120,3 +128,44 @@ def test_what_is_no_url_is_refused(url):
 
 def test_urls_that_are():
     check_urls("egress_urls", [URL, "http://10.0.0.1:8080/path?q=1", "https://[::1]:443/"])
+
+
+def spot(name, pool="", zone="", up=True, cordoned=False):
+    return {"node": name, "pool": pool, "zone": zone, "up": up, "cordoned": cordoned}
+
+
+ROWS = [spot("a", "x", "1"), spot("b", "x", "1"), spot("c", "x", "2"), spot("d", "y", "1", up=False), spot("e", "y", "1"), spot("f", "x", "1", cordoned=True)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "wanted", "nodes"),
+    [
+        (ROWS, "pools", ["a", "c", "e"]),
+        (ROWS, "1", ["a"]),
+        (ROWS, "4", ["a", "c", "e", "b"]),
+        (ROWS, "50", ["a", "c", "e", "b"]),
+        ([spot("a"), spot("b")], "pools", ["a"]),
+        ([spot(f"n{number}", f"p{number}") for number in range(40)], "pools", [f"n{number}" for number in range(10)]),
+        ([spot("a", up=False)], "pools", []),
+        ([], "3", []),
+    ],
+)
+def test_one_node_of_each_pool_and_zone_or_as_many_as_wanted(rows, wanted, nodes):
+    assert chosen_nodes(rows, wanted) == nodes
+
+
+@pytest.mark.parametrize("wanted", ["all", "0", "51", "-1", "", "3.5", "\u0663"])
+def test_a_number_of_nodes_that_is_none(wanted):
+    with pytest.raises(Failure, match="egress_nodes"):
+        check_nodes(wanted)
+
+
+def test_what_several_nodes_found_is_told_once():
+    def found(node, **given):
+        return [{**one, "nodes": [node]} for one in reach_findings({**outcome(line(**given)), "node": node}, [URL], "x")]
+
+    refused = {"ok": False, "stage": "connect", "error": "refused"}
+    good, bad = gathered([*found("a"), *found("b"), *found("c", **refused)], 3)
+    assert good["nodes"] == ["a", "b"] and good["result"] == "ok" and good["evidence"].endswith("; the same from 1 other node")
+    assert bad["nodes"] == ["c"] and bad["result"] == "error" and "on c" in bad["evidence"]
+    assert gathered(found("a"), 1) == found("a")
