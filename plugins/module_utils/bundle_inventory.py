@@ -29,7 +29,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_place impor
 
 _VERSION = 1
 _LARGEST_FILE = 64 << 20
-_AT_ONCE = 8
 # More tags than that are a history, of which the blobs of the last ones are the same.
 _MOST_TAGS = 10_000
 
@@ -41,8 +40,11 @@ def work(options: dict, run: Run) -> dict:
     """
     if registry.REQUESTS_IMPORT_ERROR:
         raise Failure(missing_required_lib("requests"), "install it for that Python", exception=registry.REQUESTS_IMPORT_ERROR)
-    access, found, notes = RegistryAccess(options, _AT_ONCE, run.secrets), {}, []
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    parallel = options["parallel"]
+    if parallel < 1:
+        raise Failure(f"parallel is {parallel}", "give 1 or more")
+    access, found, notes = RegistryAccess(options, parallel, run.secrets), {}, []
+    with ThreadPoolExecutor(max_workers=parallel) as pool:
         for name in dict.fromkeys(options["repositories"]):
             reference = parse_reference(name)
             if reference.tag or reference.digest:

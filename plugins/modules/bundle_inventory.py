@@ -39,6 +39,11 @@ options:
       - The file to write, in an existing folder. It holds names of repositories, digests and sizes.
     type: path
     required: true
+  parallel:
+    description:
+      - How many requests are made at once.
+    type: int
+    default: 8
 seealso:
   - module: nanoagent.k8s.bundle
 """
@@ -94,6 +99,7 @@ def argument_spec():
     return {
         "repositories": {"type": "list", "elements": "str", "required": True},
         "path": {"type": "path", "required": True},
+        "parallel": {"type": "int", "default": 8},
         **registry_access.OPTIONS,
     }
 

@@ -74,8 +74,9 @@ ROLES = {
         description=[
             "Makes a bundle with the module P(nanoagent.k8s.bundle#module), and shows one line an image and a file.",
             "The result is in the variable C(bundle_result), as the module returns it.",
+            "Without C(bundle_registries) those of C(mirror_registries) hold, the variable of the role P(nanoagent.k8s.mirror#role).",
         ],
-        defaults={"registries": "{{ mirror_registries | default([]) }}"},
+        values={"registries": "bundle_registries | default(mirror_registries | default([]))"},
     ),
     "bundle_load": Role(
         module="bundle_load",
@@ -87,8 +88,11 @@ ROLES = {
             "The table, the registries and the lock file are those of the role P(nanoagent.k8s.mirror#role), where there are none here.",
         ],
         # One table and one lock file serve all.
-        defaults={"rewrites": "{{ mirror_rewrites | default([]) }}", "registries": "{{ mirror_registries | default([]) }}"},
-        values={"lock_file": "bundle_load_lock_file | default(mirror_lock_file | default(omit, true), true)"},
+        values={
+            "rewrites": "bundle_load_rewrites | default(mirror_rewrites | default([]))",
+            "registries": "bundle_load_registries | default(mirror_registries | default([]))",
+            "lock_file": "bundle_load_lock_file | default(mirror_lock_file | default(omit, true), true)",
+        },
     ),
     "collector_image": Role(
         module="collector_image",
