@@ -789,4 +789,6 @@ options:
       - Whether to take fields that another manager holds.
     type: bool
     default: false
+requirements:
+  - cryptography (Python; only with O(image_signature_policy), ansible-core brings it along)
 """
