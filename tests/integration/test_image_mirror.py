@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 import uuid
 from pathlib import Path
 
@@ -19,6 +18,10 @@ import pytest
 from ansible_collections.nanoagent.k8s.tests.unit.fakes import images
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, multi, single, write_layout
 from checkout import CHECKOUT, collections_folder
+
+sys.path.insert(0, str(CHECKOUT / "tests/judges"))
+
+from judging.pushing import put  # noqa: E402 (the path comes first)
 
 MODULE = "nanoagent.k8s.image_mirror"
 # Options of skopeo, the first two of the program, the others of the command.
@@ -74,22 +77,6 @@ def raw(skopeo, name: str) -> bytes:
     return skopeo("inspect", name, options=("--debug", "--command-timeout=60s", "--raw"))
 
 
-def put(host: str, repository: str, image: images.Image, tag: str) -> None:
-    """Stores an image that skopeo cannot store as it is: it takes no Docker types from a layout."""
-
-    def send(method: str, url: str, data: bytes, media_type: str = "application/octet-stream"):
-        request = urllib.request.Request(url, data, {"Content-Type": media_type}, method=method)
-        with urllib.request.urlopen(request) as answer:
-            return answer.headers
-
-    base = f"http://{host}/v2/{repository}"
-    for digest, data in image.blobs.items():
-        location = send("POST", f"{base}/blobs/uploads/", b"")["Location"]
-        send("PUT", f"{location}&digest={digest}", data)
-    for digest, (media_type, data) in image.manifests.items():
-        send("PUT", f"{base}/manifests/{tag if digest == image.root else digest}", data, media_type)
-
-
 def pair(source, destination, **more) -> dict:
     return {"source": str(source), "destination": str(destination), **more}
 
@@ -112,7 +99,8 @@ def test_what_skopeo_wrote_is_mirrored_and_judged_by_skopeo(run_tasks, registrie
     wishes = []
     for tag, image in made.items():
         if tag == "docker-types":
-            put(plain, f"{repository}/{tag}", image, "1")
+            # skopeo takes no Docker types from a layout.
+            put(f"http://{plain}", f"{repository}/{tag}", image, "1")
         else:
             write_layout(tmp_path / tag, one=image)
             skopeo("copy", f"oci:{tmp_path / tag}:one", f"docker://{plain}/{repository}/{tag}:1", options=AS_IT_IS)
