@@ -97,7 +97,8 @@ options:
     description:
       - Whether what refers to an image comes along when it is copied; signatures, attestations and bills of materials, by
         the referrers API, its fallback tag, and the tags C(sha256-....sig), C(.att) and C(.sbom) of cosign.
-      - An image that is at its destination already is left alone, also where its source has got new signatures since.
+      - An image that is at its destination already is left alone, also where its source has got new signatures since, unless
+        O(signature_policy) asks for them.
     type: bool
     default: true
   signature_policy:
@@ -141,6 +142,8 @@ options:
       - What an earlier run has sent is not read from a registry again. The destination checks the whole blob against its digest then.
     type: path
     default: ~/.ansible/nanoagent.k8s/uploads
+requirements:
+  - cryptography (Python; only with O(signature_policy), ansible-core brings it along)
 notes:
   - Layers of docker archives are kept as they are there, which is mostly uncompressed. Such an archive has no manifest unless it is an OCI archive
     too; then one is made, the same everywhere.

@@ -170,6 +170,18 @@ def test_a_signature_that_came_later_follows(run, source, target, key, require, 
     assert len(target.writes()) == seen[1] and (named == "tag" or len(source.requests) == seen[0])
 
 
+def test_a_signature_that_came_later_follows_into_a_folder(run, source, key, require, verified, tmp_path):
+    image = multi(1, layers=0)
+    wish = [(store(source, "app", image, "1"), f"oci:{tmp_path / 'folder'}:1")]
+    assert run(wish, source)["changed"]
+    store(source, "app", bundle_signature(key, image.entry()))
+    for changed in (True, False):
+        result = run(wish, source, **require)
+        assert result["changed"] is changed and result["images"][0]["signature"] == verified
+    onward = run([(f"oci:{tmp_path / 'folder'}:1", f"oci:{tmp_path / 'other'}:1")], **require)
+    assert onward["changed"] and onward["images"][0]["signature"] == verified
+
+
 def test_signatures_that_are_left_behind_are_verified_at_the_source(run, source, target, key, require, verified):
     image = multi(1, layers=0)
     wish = [(store(source, "app", image), f"{target.host}/app:1")]
