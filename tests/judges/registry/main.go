@@ -1,3 +1,7 @@
+// Copyright: (c) 2026, The nanoagent.k8s maintainers
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 // Command registry serves go-containerregistry's registry, with referrers, until it is ended: a second implementation beside distribution's.
 package main
 
