@@ -425,6 +425,9 @@ options:
     description:
       - Requests and limits of the agent's container. By default requests of 100m cpu and 512Mi memory, limits of 6000m and
         10240Mi.
+      - The profile V(bundled) also requests 128Mi of ephemeral-storage by default, so that the agent is not among the first to go
+        where a node's disk fills up. It is left out where a node for the agent reports no such storage, and then stays out, and with
+        O(limit_percent). What is given here is taken as it is, so amounts without C(ephemeral-storage) turn it off.
     type: dict
   limit_percent:
     description:

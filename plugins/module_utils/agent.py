@@ -12,7 +12,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, applys
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decider
-from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_of, facts_of_nodes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.helm_release import hand_over, survey, with_live_selector
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
@@ -98,11 +98,13 @@ def look(cluster: Cluster, options: dict) -> dict:
     seen = live.read(cluster, options)
     platforms = choose(options["platform"], detect(seen["nodes"]))
     options, notes = adjust(_settle_namespace(options, seen["namespace"]), platforms)
-    desired = desired_objects(options, facts_of(options, seen, seen["nodes"], platforms))
+    facts = facts_of(options, seen, seen["nodes"], platforms)
+    desired = desired_objects(options, facts)
     decide = decider(desired[-1])
     eligible = [node for node in seen["nodes"] if decide(node)["run"]]
-    if options.get("limit_percent") is not None and eligible:
-        desired = desired_objects(options, facts_of(options, seen, eligible, platforms))
+    narrowed = {**facts, **facts_of_nodes(options, eligible, seen["parent"])}
+    if eligible and narrowed != facts:
+        desired = desired_objects(options, narrowed)
     return {"options": options, "seen": seen, "platforms": platforms, "notes": notes, "desired": desired, "eligible": eligible}
 
 

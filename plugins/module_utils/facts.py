@@ -8,10 +8,11 @@ from __future__ import annotations
 import base64
 import re
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils import memory
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import value_hash, watched_key, watched_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
-from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
 
 _OLDEST = (1, 25)
 
@@ -43,11 +44,19 @@ def facts_of(options: dict, seen: dict, nodes: list[dict], platforms: list[dict]
     """
     return {
         "kubernetes": seen["kubernetes"],
-        "smallest_node": smallest_node(nodes) if options.get("limit_percent") is not None else None,
+        **facts_of_nodes(options, nodes, seen["parent"]),
         "served": _served(seen["groups"]),
         "cluster_uid": seen["cluster_uid"],
         "secret_hashes": _secret_hashes(options, seen),
         "platforms": platforms,
+    }
+
+
+def facts_of_nodes(options: dict, nodes: list[dict], parent: dict | None) -> dict:
+    """Those of the facts that depend on which nodes get an agent. parent: the set's, None without one."""
+    return {
+        "smallest_node": smallest_node(nodes) if options.get("limit_percent") is not None else None,
+        "local_storage": has_local_storage(nodes, memory.recall(parent) if parent else None),
     }
 
 

@@ -52,7 +52,7 @@ def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
 
     options: the agent module's options after its argument spec; Failure names the option that does not fit.
     facts: what is known of the cluster, each part absent or None where it is not:
-    {"kubernetes": (major, minor), "smallest_node": {"cpu": cores, "memory": bytes}, "served": {"Kind.group"},
+    {"kubernetes": (major, minor), "smallest_node": {"cpu": cores, "memory": bytes}, "local_storage": bool, "served": {"Kind.group"},
     "cluster_uid": uid of the namespace kube-system, "secret_hashes": {Secret: value_hash}, "platforms": of platforms.choose}.
     """
     options, facts = with_profile_defaults(options), facts or {}

@@ -33,7 +33,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import cont
 from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sandboxes import runtime_class_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import SignaturePolicy
-from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing_advice import sizing_findings
 
 # The newest version that this collection was run against.
@@ -137,6 +137,7 @@ class Preflight:
             # How large the limits are cannot be told without nodes; what is made, and the rights to make it, can.
             options = with_profile_defaults({**options, "limit_percent": None})
         facts = {"kubernetes": self.version, "platforms": choose(options["platform"], detect(self.nodes)), "smallest_node": smallest}
+        facts["local_storage"] = has_local_storage(self.nodes, None)
         try:
             return desired_objects(options, facts), None
         except Failure as failure:

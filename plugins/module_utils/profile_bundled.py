@@ -14,6 +14,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import t
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import daemon_set_labels, made
 from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape import wants_metrics
 from ansible_collections.nanoagent.k8s.plugins.module_utils.outbound import check_https
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import COLLECTOR as RESOURCES
 
 CONTAINER = "collector"
 COLLECTOR = "/collector"
@@ -27,7 +28,7 @@ DEFAULTS = {
     "host_network": False,
     "host_pid": False,
     "termination_grace_period": 10,
-    "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "6000m", "memory": "10240Mi"}},
+    "resources": RESOURCES,
     "network_policy": True,
     "events": ["exec", "fork", "exit", "connect", "accept"],
     "ring_bytes": 4194304,

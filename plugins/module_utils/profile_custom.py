@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import profile_bundled
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import daemon_set_labels
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import DEFAULT
 
 CONTAINER = "agent"
 OWN = ("command", "args", "registration_code", "credentials")
-DEFAULTS = {option: value for option, value in profile_bundled.DEFAULTS.items() if option not in ("events", "ring_bytes")}
+DEFAULTS = {option: value for option, value in profile_bundled.DEFAULTS.items() if option not in ("events", "ring_bytes")} | {"resources": DEFAULT}
 
 
 def check(options: dict) -> None:

@@ -9,7 +9,13 @@ import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import amount, canonical_quantity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import why_down
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, records
 
+# What an agent asks for by default, and our collector. A kubelet keeps up to five log files of 10 MiB of a container: where a disk fills
+# up, a pod that takes less than it asked for is not among the first to go.
+DEFAULT = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "6000m", "memory": "10240Mi"}}
+COLLECTOR = {**DEFAULT, "requests": {**DEFAULT["requests"], "ephemeral-storage": "128Mi"}}
 _MEBIBYTE = 1 << 20
 _PERCENT = (3, 5)
 _REQUESTS = {"cpu": 0.1, "memory": 512 * _MEBIBYTE}
@@ -47,12 +53,14 @@ def check_resources(option: str, resources: dict | None) -> None:
 def container_resources(options: dict, facts: dict) -> dict:
     """The agent container's resources.
 
+    Of the collector's defaults the request of local storage is left out where facts["local_storage"] is False.
     With limit_percent, limits are that share of facts["smallest_node"] ({"cpu": cores, "memory": bytes}), in whole
     millicores and mebibytes, rounded down, and the default requests are capped at them.
     """
     percent = options.get("limit_percent")
     if percent is None:
-        return as_resources(options["resources"])
+        storage = facts.get("local_storage") is not False
+        return as_resources(options["resources"] if storage or options["resources"] != COLLECTOR else DEFAULT)
     node = facts.get("smallest_node")
     if not node:
         raise Failure("limit_percent needs the cluster's nodes, and none are known", "give resources instead, or run against a cluster with nodes")
@@ -73,6 +81,19 @@ def smallest_node(nodes: list[dict]) -> dict | None:
     if not sizes:
         return None
     return {"cpu": float(min(cpu for cpu, _memory in sizes)), "memory": int(min(memory for _cpu, memory in sizes))}
+
+
+def has_local_storage(nodes: list[dict], before: list[dict] | None) -> bool:
+    """Whether the collector may ask for local storage: every one of these nodes that is up accounts for it, and it was not left out before.
+
+    A kubelet without that accounting reports none, and the scheduler takes it for a node that has none left. before: the objects that
+    were applied last, None where that is not known: once left out, the request stays out, so that agents are not restarted each
+    time such a node comes or goes.
+    """
+    templates = [at(obj, "spec", "template", "spec") for obj in before or [] if obj["kind"] == "DaemonSet"]
+    if any(container.get("resources") == as_resources(DEFAULT) for spec in templates for container in records(at(spec, "containers"))):
+        return False
+    return all("ephemeral-storage" in mapping(at(node, "status", "allocatable")) for node in nodes if not why_down(node))
 
 
 def _quantities(amounts):

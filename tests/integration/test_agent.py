@@ -211,3 +211,13 @@ def test_rendered_manifests_are_what_the_server_takes(run_tasks, options, push, 
     kubectl("create", "namespace", name)
     answer = kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", stdin=one["manifest"])
     assert answer.count("serverside-applied (server dry run)") == len(one["manifests"])
+
+
+def test_local_storage_is_asked_for_where_every_node_accounts_for_it(run_tasks, options, push, shipped, kubectl, name):
+    install = {AGENT: {**options, "image": push(shipped)}}
+    [first, second] = run_tasks([install, install])
+    assert first["summary"]["ready"] == first["summary"]["nodes"] > 0 and not second["changed"]
+    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    container = json.loads(kubectl("get", "daemonset", "-n", name, name, "-o", "json"))["spec"]["template"]["spec"]["containers"][0]
+    everywhere = all("ephemeral-storage" in node["status"]["allocatable"] for node in nodes)
+    assert ("ephemeral-storage" in container["resources"]["requests"]) is everywhere

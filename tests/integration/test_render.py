@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import DEFAULT
 from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, pods
 from checkout import CHECKOUT, collections_folder
 
 IMAGE = f"registry.example/collector@{ABSENT_DIGEST}"
+# Without the request of local storage, which not every cluster that tests run on accounts for.
+ANYWHERE = {"resources": DEFAULT}
 # Text that YAML readers take for something else, where it is not quoted.
 TRICKY = {"y": "y", "e": "1e3", "o": "0o17", "n": "NO", "z": "007", "d": "2026-01-01"}
 
@@ -43,7 +46,7 @@ def apply_one_by_one(kubectl, folder: Path, *arguments: str) -> None:
 
 def test_files_applied_one_by_one_leave_nothing_to_do(run_tasks, options, push, shipped, kubectl, name, tmp_path):
     folder = tmp_path / "manifests"
-    present = {**options, "image": push(shipped), "priority_class": {"name": name}, "tags": TRICKY}
+    present = {**options, **ANYWHERE, "image": push(shipped), "priority_class": {"name": name}, "tags": TRICKY}
     [predicted, first, second] = run_tasks(
         [
             {AGENT: {**present, "state": "rendered", "render_dir": str(folder)}, "check_mode": True, "diff": True},
@@ -63,7 +66,7 @@ def test_files_applied_one_by_one_leave_nothing_to_do(run_tasks, options, push, 
 
 
 def test_after_plain_kubectl_apply_only_owners_change(run_tasks, options, push, shipped, kubectl, name, tmp_path):
-    present = {**options, "image": push(shipped), "priority_class": {"name": name}}
+    present = {**options, **ANYWHERE, "image": push(shipped), "priority_class": {"name": name}}
     run_tasks([{AGENT: {**present, "state": "rendered", "render_dir": str(tmp_path / "manifests")}}])
     apply_one_by_one(kubectl, tmp_path / "manifests")
     kubectl("rollout", "status", f"daemonset/{name}", "-n", name, "--timeout=120s")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import DEFAULT
 from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, pods
 
 
@@ -74,7 +75,8 @@ def test_progress_is_told_while_it_runs(run_tasks, options, name):
 
 def test_a_selector_that_cannot_change_never_leaves_a_node_without_its_agent(run_tasks, options, push, shipped, kubectl, name):
     image = push(shipped)
-    [rendered] = run_tasks([{AGENT: {**options, "image": image, "state": "rendered"}}])
+    # Without the request of local storage, which not every cluster that tests run on accounts for.
+    [rendered] = run_tasks([{AGENT: {**options, "image": image, "state": "rendered", "resources": DEFAULT}}])
     run_tasks([{AGENT: {**options, "image": image}}])
     # The same DaemonSet with a selector of its own, made by somebody else.
     daemon_set = next(obj for obj in rendered["manifests"] if obj["kind"] == "DaemonSet")

@@ -29,11 +29,10 @@ IMAGE = "registry.example.com/security/collector@sha256:" + "0" * 64
 ACCEPTED = {
     "kube-score: (collector) The container is running with a low user ID": "capabilities reach a process only as root",
     "kube-score: (collector) ImagePullPolicy is not set to Always": "the image is pinned by its digest, so a pull could bring nothing else",
-    "kube-score: (collector) Ephemeral Storage limit is not set": "a node without accounting of local storage would not take the pod",
-    "kube-score: (collector) Ephemeral Storage request is not set": "as above",
+    "kube-score: (collector) Ephemeral Storage limit is not set": "a busy node's log would get its agent evicted",
     "kube-score: (monitor) ImagePullPolicy is not set to Always": "as of the collector",
     "kube-score: (monitor) Ephemeral Storage limit is not set": "as of the collector",
-    "kube-score: (monitor) Ephemeral Storage request is not set": "as of the collector",
+    "kube-score: (monitor) Ephemeral Storage request is not set": "a node without accounting of local storage would not take the pod",
     "checkov: CKV_K8S_38 Ensure that Service Account Tokens are only mounted where necessary": "the monitor watches the API; no other pod has one",
     "checkov: CKV_K8S_23 Minimize the admission of root containers": "capabilities reach a process only as root",
     "checkov: CKV_K8S_40 Containers should run as a high UID to avoid host conflict": "as above",

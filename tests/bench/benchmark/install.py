@@ -114,7 +114,9 @@ class Lab:
     def __init__(self, folder: Path, surroundings: dict[str, str], simulated: int):
         self.record = Record(UNITS)
         self.folder = folder
-        self.options = {"real_nodes_only": False} if simulated else {}
+        # The same for every arm; a request of local storage would depend on the cluster.
+        self.options = {"resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "6", "memory": "10Gi"}}}
+        self.options |= {"real_nodes_only": False} if simulated else {}
         self.kubectl = Kubectl(surroundings["KUBECONFIG"], surroundings.get("KUBE_BINARY"))
         self.environment = ansible_environment(folder, surroundings["KUBECONFIG"])
         self.image = build_and_push(name=f"{surroundings['REGISTRY']}/{REPOSITORY}:bench")["image"]

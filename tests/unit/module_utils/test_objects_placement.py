@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
-from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import smallest_node
+from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, daemon_set, objects, pod
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -61,6 +61,51 @@ def test_the_smallest_node_is_the_least_of_each():
 
     assert smallest_node([sized("4", "8Gi"), sized("1930m", "16Gi")]) == {"cpu": 1.93, "memory": 8 * GIB}
     assert smallest_node([{"status": {}}]) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "facts", "requests"),
+    [
+        ({}, {}, {"cpu": "100m", "memory": "512Mi", "ephemeral-storage": "128Mi"}),
+        ({}, {"local_storage": True}, {"cpu": "100m", "memory": "512Mi", "ephemeral-storage": "128Mi"}),
+        ({}, {"local_storage": False}, {"cpu": "100m", "memory": "512Mi"}),
+        ({"profile": "custom"}, {"local_storage": True}, {"cpu": "100m", "memory": "512Mi"}),
+        ({"resources": {"requests": {"cpu": 1}}}, {"local_storage": True}, {"cpu": "1"}),
+        ({"resources": {"requests": {"ephemeral-storage": "1Gi"}}}, {"local_storage": False}, {"ephemeral-storage": "1Gi"}),
+    ],
+)
+def test_local_storage_is_asked_for_by_the_collectors_default_only(given, facts, requests):
+    assert container(facts, **given)["resources"]["requests"] == requests
+
+
+def accounting(*names, up=True):
+    condition = {"type": "Ready", "status": "True" if up else "Unknown"}
+    return {"metadata": {"name": "n"}, "status": {"conditions": [condition], "allocatable": dict.fromkeys(names, "1")}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([], True),
+        ([accounting("cpu", "ephemeral-storage")], True),
+        ([accounting("cpu", "ephemeral-storage"), accounting("cpu")], False),
+        # A node that joins has not reported yet; what one that is down would take, nobody knows.
+        ([accounting("cpu", "ephemeral-storage"), accounting(up=False)], True),
+        ([{"status": None}, accounting("ephemeral-storage")], True),
+    ],
+)
+def test_local_storage_needs_nodes_that_account_for_it(nodes, expected):
+    assert has_local_storage(nodes, None) is expected
+
+
+def test_what_was_left_out_stays_out():
+    nodes = [accounting("ephemeral-storage")]
+    without, with_it = ([daemon_set({"local_storage": known})] for known in (False, True))
+    assert not has_local_storage(nodes, without)
+    assert has_local_storage(nodes, with_it)
+    # Another choice of the user's says nothing of nodes.
+    assert has_local_storage(nodes, [daemon_set(resources={"requests": {"cpu": "1"}})])
+    assert has_local_storage(nodes, [{"kind": "DaemonSet", "metadata": {"name": "x"}, "spec": None}, {"kind": "ConfigMap"}])
 
 
 def test_amounts_become_text():
