@@ -30,7 +30,7 @@ def content_of(manifest: dict, where: str) -> dict:
     named = f"{where}: manifest {manifest['digest']}"
     try:
         content = json.loads(manifest["data"])
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise Failure(f"{named} is no JSON object", "is the source damaged, or no registry?")
@@ -41,13 +41,18 @@ def content_of(manifest: dict, where: str) -> dict:
         raise Failure(f"{named} is of the unknown type {media_type!r}", "an image that may lack parts is not copied; leave it out")
     entries = content.get("manifests") if media_type in _INDEX_TYPES else [content.get("config"), *_list(content.get("layers"))]
     for entry in [*_list(entries), *([content["subject"]] if content.get("subject") else [])]:
-        if not isinstance(entry, dict) or not DIGEST.fullmatch(str(entry.get("digest"))) or not _is_size(entry.get("size")):
+        if not is_descriptor(entry):
             raise Failure(f"{named} has an entry without a sha256 digest and a size", "is the source damaged?")
     return content
 
 
 def _list(value):
     return value if isinstance(value, list) else []
+
+
+def is_descriptor(entry: object) -> bool:
+    """Whether something names a blob by a sha256 digest and a size."""
+    return isinstance(entry, dict) and bool(DIGEST.fullmatch(str(entry.get("digest")))) and _is_size(entry.get("size"))
 
 
 def _is_size(value):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_manifest import content_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_manifest import content_of, is_descriptor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_signature import (
     BUNDLE_TYPES,
     INVALID,
@@ -125,8 +125,8 @@ def _may_be_signature(entry):
 def _of_manifest(place, wanted, digest, keys):
     """The verdicts on the signatures that a manifest holds, a layer each."""
     manifest = place.manifest(wanted)
-    layers = (content_of(manifest, place.name).get("layers") or []) if manifest else []
-    return (_of_layer(place, layer, digest, keys) for layer in layers)
+    layers = content_of(manifest, place.name).get("layers") if manifest else None
+    return (_of_layer(place, layer, digest, keys) for layer in (layers if isinstance(layers, list) else []) if is_descriptor(layer))
 
 
 def _of_layer(place, layer, digest, keys):

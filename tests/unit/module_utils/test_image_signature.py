@@ -17,7 +17,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_place impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_stream import StreamingRegistry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import SignaturePolicy, policy_of, verdict_at
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signing import public_key
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, multi, store
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import TYPES, artifact, digest_of, multi, store
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.signatures import (
     BUNDLE,
@@ -37,13 +37,21 @@ from ansible_collections.nanoagent.k8s.tests.unit.fakes.signatures import (
     simple_signature,
     statement,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 KINDS = ("p256", "p384", "ed25519", "rsa")
 JUDGED = json.loads((RECORDED / "verdicts.json").read_text())
 MANIFEST = b'{"schemaVersion": 2}'
 DIGEST, OTHER = digest_of(MANIFEST), "sha256:" + "cd" * 32
 SIGNATURE = "dev.cosignproject.cosign/signature"
+# What a bundle and an in-toto statement are made of.
+NAMES = ["payload", "payloadType", "signatures", "sig", "signature", "messageSignature", "dsseEnvelope", "verificationMaterial", "subject", "digest"]
 DEEP = b"[" * 100_000
+
+
+def _branches(inner):
+    return st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=3), inner, max_size=5)
 
 
 @pytest.fixture(scope="module")
@@ -334,6 +342,33 @@ def test_one_that_cannot_be_read_does_not_hide_a_good_one(pair, fake):
     store(fake, "app", simple_signature(key, image.root), f"{image.root.replace(':', '-')}.sig")
     assert verdict_at(place(fake), image.root, keys).is_good
     assert not any(_blob(huge) in line for line in fake.requests)
+
+
+@pytest.mark.parametrize("layers", [{"a": 1}, "x", 7, [None], [[]], [{"mediaType": SIMPLE}], [{"mediaType": SIMPLE, "digest": "x", "size": 1}]])
+@pytest.mark.parametrize("kind", ["manifest", "index"])
+def test_absurd_manifests(pair, fake, layers, kind):
+    """An index may say anything of layers, since it has none."""
+    _key, keys = pair
+    image = multi(1, layers=0)
+    store(fake, "app", image)
+    media_type = TYPES["oci"][kind]
+    data = json.dumps({"schemaVersion": 2, "mediaType": media_type, "layers": layers, "subject": image.entry()}).encode()
+    for reference in (digest_of(data), f"{image.root.replace(':', '-')}.sig"):
+        fake.manifests["app", reference] = (media_type, data)
+        try:
+            assert verdict_at(place(fake), image.root, keys).result in ("missing", "invalid")
+        except Failure as failure:
+            assert "has an entry without a sha256 digest" in failure.what
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([DIGEST, SIGNATURE, SIMPLE]), _branches, max_leaves=15))
+def test_any_content_has_a_verdict(pair, content):
+    _key, keys = pair
+    data = json.dumps(content).encode()
+    verdicts = [bundle_verdict(made, lambda: data, DIGEST, keys) for made in (data, bundle(dsseEnvelope=content), bundle(messageSignature=content))]
+    verdicts.append(simple_verdict(data, {SIGNATURE: content}, DIGEST, keys))
+    assert not any(verdict and verdict.is_good for verdict in verdicts)
 
 
 def _blob(image):
