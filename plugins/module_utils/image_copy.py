@@ -134,23 +134,35 @@ class Planner:
         trees, digests = self._tree(plan, place, target, [(root, "")])
         listed = [platform_text(entry.get("platform")) for entry in children(content_of(root, str(plan.wish.source)))]
         plan.platforms = sorted({text for text in listed if text and text != "unknown/unknown"})
-        image = trees.pop()
-        about = []
-        if plan.wish.referrers:
-            subjects, seen = [digest for digest in digests if digest != root["digest"] or plan.original == root["digest"]], set(digests)
-            for _depth in range(_DEEPEST):
-                found = self._about(plan, place, target, subjects)
-                fresh = [(manifest, tag) for manifest, tag in found if manifest["digest"] not in seen or tag]
-                if not fresh:
-                    break
-                more, subjects = self._tree(plan, place, target, fresh)
-                subjects = [digest for digest in subjects if digest not in seen]
-                seen |= {manifest["digest"] for manifest, _tag in fresh}
-                plan.referrers += [manifest["digest"] for manifest, _tag in fresh]
-                about += more
+        image, of_image = trees.pop(), dict(plan.whole_blobs)
+        # The source is asked what refers to the image while the destination is asked what it has of it.
+        with ThreadPoolExecutor(max_workers=1) as aside:
+            missing = aside.submit(self._missing, target, of_image)
+            about = self._referring(plan, place, target, root, digests) if plan.wish.referrers else []
         plan.stages = [*trees, *about, image]
-        missing = self._run(lambda entry: entry if target is None or not target.has_blob(entry) else None, list(plan.whole_blobs.values()))
-        plan.blobs = {entry["digest"]: entry for entry in missing if entry}
+        of_others = {digest: entry for digest, entry in plan.whole_blobs.items() if digest not in of_image}
+        plan.blobs = missing.result() | self._missing(target, of_others)
+
+    def _missing(self, target, entries):
+        """Those of some blobs that the target lacks."""
+        found = self._run(lambda entry: target is None or not target.has_blob(entry), list(entries.values()))
+        return {digest: entry for (digest, entry), is_missing in zip(entries.items(), found) if is_missing}
+
+    def _referring(self, plan, place, target, root, digests):
+        """The stages of all that refers to an image's manifests, and to what refers to them."""
+        stages, seen = [], set(digests)
+        subjects = [digest for digest in digests if digest != root["digest"] or plan.original == root["digest"]]
+        for _depth in range(_DEEPEST):
+            found = self._about(plan, place, target, subjects)
+            fresh = [(manifest, tag) for manifest, tag in found if manifest["digest"] not in seen or tag]
+            if not fresh:
+                break
+            more, subjects = self._tree(plan, place, target, fresh)
+            subjects = [digest for digest in subjects if digest not in seen]
+            seen |= {manifest["digest"] for manifest, _tag in fresh}
+            plan.referrers += [manifest["digest"] for manifest, _tag in fresh]
+            stages += more
+        return stages
 
     def _tree(self, plan, place, target, roots):
         """The manifests below some roots which the target lacks, as stages, the roots last; and the digests of all of them.

@@ -56,7 +56,8 @@ def work(options: dict, run: Run) -> dict:
     places = Places(access, run.temp_dir)
     with (
         ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images,
-        ThreadPoolExecutor(max_workers=parallel) as requests,
+        # Those to sources and those to destinations need not wait for each other; each registry's own are limited elsewhere.
+        ThreadPoolExecutor(max_workers=2 * parallel) as requests,
         ThreadPoolExecutor(max_workers=parallel) as blobs,
     ):
 

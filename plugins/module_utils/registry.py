@@ -516,7 +516,8 @@ class Registry:
 
     def _read(self, call: Call, response: requests.Response) -> Answer:
         with response:
-            body = response.raw.read(ANSWER_LIMIT + 1, decode_content=True) if call.method != "HEAD" else b""
+            # That of a HEAD has no body, and is read all the same: else its connection would not be used again.
+            body = response.raw.read(ANSWER_LIMIT + 1, decode_content=True)
         if len(body) > ANSWER_LIMIT:
             raise self._failure(call, f"the answer is larger than {ANSWER_LIMIT} bytes", "is this address a registry?")
         return Answer(response.status_code, response.headers, body)
