@@ -154,15 +154,23 @@ ROLES = {
             "Runs on the nodes, as hosts by SSH, and loads images from an archive with the module P(nanoagent.k8s.node_image#module).",
             "The result is in the variable C(preload_result), as the module returns it.",
         ],
-        only=("archive", "remote_src", "images", "runtime", "reported_runtime", "address"),
-        defaults={"remote_src": False, "reported_runtime": "{{ (k8s_node | default({})).runtime | default('') }}"},
+        only=("remote_src", "images", "runtime", "reported_runtime", "address"),
         # What another node has handed on is on the node already.
+        fixed={"archive": "\"{{ preload_there | default('') | default(preload_archive, true) }}\""},
+        defaults={"remote_src": False, "reported_runtime": "{{ (k8s_node | default({})).runtime | default('') }}"},
         values={
-            "archive": "preload_there | default('') | default(preload_archive, true)",
             "remote_src": "preload_remote_src | bool or preload_there | default('') | length > 0",
             "reported_runtime": "preload_reported_runtime | default(omit, true)",
         },
         own={
+            "archive": {
+                "description": [
+                    "Path of the archive on the controller, of M(nanoagent.k8s.image_mirror) or M(nanoagent.k8s.collector_image); for Docker one of "
+                    "C(docker save).",
+                ],
+                "type": "path",
+                "required": True,
+            },
             "from": {
                 "description": [
                     "Who sends the archive. V(controller) sends it to each node that lacks an image, V(peers) to the first one of a batch only; "

@@ -105,6 +105,14 @@ def test_what_stands_around_the_arguments_is_kept():
     assert made(tasks=texts["tasks/main.yml"])[3] == texts
 
 
+def test_the_call_may_stand_in_a_block():
+    lines = TASKS.splitlines()
+    blocked = "\n".join([lines[0], "- name: Around", "  block:", *(f"    {line}" if line else "" for line in lines[1:]), ""])
+    [around] = made(tasks=blocked)[2]
+    assert around["block"] == made()[2]
+    assert made(tasks=made(tasks=blocked)[3]["tasks/main.yml"])[3] == made(tasks=blocked)[3]
+
+
 @pytest.mark.parametrize("tasks", ["---\n- name: Other\n  nanoagent.k8s.agent_info:\n", TASKS + TASKS])
 def test_not_one_call_of_the_module(tasks):
     with pytest.raises(SystemExit, match="must call nanoagent.k8s.agent once"):
