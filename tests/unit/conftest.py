@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
 
 try:
     from ansible.module_utils.testing import patch_module_args
@@ -39,6 +40,8 @@ def run_module(capsys):
     """Run a module's main() as Ansible would: run_module(main, {"option": ...}, check_mode=True) gives its result."""
 
     def run(main, arguments: dict, check_mode: bool = False, diff: bool = False) -> dict:
+        # Ansible keeps them for the whole process, which is one module's everywhere else.
+        warnings._global_warnings.clear()
         with patch_module_args({**arguments, "_ansible_check_mode": check_mode, "_ansible_diff": diff}), pytest.raises(SystemExit):
             main()
         return json.loads(capsys.readouterr().out)
