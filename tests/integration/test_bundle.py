@@ -121,11 +121,11 @@ def test_the_whole_way_with_the_playbooks(registries, secret, repository, key, c
         "bundle_signing_passphrase": PASSPHRASE,
         "bundle_registries": registries[:1],
         "bundle_load_path": str(bundle),
-        "bundle_load_rewrites": [{"source": plain, "destination": f"{tls}/mirror"}],
+        "mirror_rewrites": [{"source": plain, "destination": f"{tls}/mirror"}],
         "bundle_load_trusted_keys": [key[1]],
         "bundle_load_registries": registries[1:],
         "bundle_load_files_path": str(unpacked),
-        "bundle_load_lock_file": str(tmp_path / "lock.yml"),
+        "mirror_lock_file": str(tmp_path / "lock.yml"),
     }
 
     def play(playbook: str, *arguments: str, **more) -> str:
@@ -161,13 +161,49 @@ def test_the_whole_way_with_the_playbooks(registries, secret, repository, key, c
     play("bundle.yml", **update)
     assert sum(part.stat().st_size for part in (tmp_path / "update").glob("*.tar")) < 160_000
     moved = [{"source": plain, "destination": f"{tls}/elsewhere"}]
-    for table, home in ((variables["bundle_load_rewrites"], "mirror"), (moved, "elsewhere")):
+    for table, home in ((variables["mirror_rewrites"], "mirror"), (moved, "elsewhere")):
         assert f"{tls}/{home}/{repository}/app:2: pushed" in play("bundle_load.yml", bundle_load_path=str(tmp_path / "update"), bundle_load_rewrites=table)
         access = ["--src-cert-dir", tmp_path / "certs", "--src-creds", f"{cluster_env['REGISTRY_TLS_USER']}:{secret}"]
         (tmp_path / "certs").mkdir(exist_ok=True)
         shutil.copy(cluster_env["REGISTRY_TLS_CA"], tmp_path / "certs/ca.crt")
         skopeo("copy", "--all", "--preserve-digests", *access, f"docker://{tls}/{home}/{repository}/app:2", f"dir:{tmp_path / home}")
         assert {*second.blobs, *second.manifests} <= {digest_of(path.read_bytes()) for path in (tmp_path / home).iterdir()}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a disk of a chosen size")
+def test_a_full_disk(run_tasks, tmp_path):
+    """One that is too small from the beginning, and one that something else fills meanwhile; then there is room."""
+    image = single("e1", layers=4, size=500_000)
+    write_layout(tmp_path / "made", one=image)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    try:
+        options = {"path": str(disk / "bundle"), "images": [{"source": f"oci:{tmp_path / 'made'}:one", "name": "example.com/app:1"}]}
+        (disk / "other").write_bytes(bytes(3 << 20))
+        [small] = run_tasks([{"nanoagent.k8s.bundle": options}])
+        assert small["failed"] and "its disk has" in small["msg"] and "\n" not in small["msg"]
+        (disk / "other").unlink()
+        [made] = run_tasks([{"nanoagent.k8s.bundle": options}])
+        assert made["changed"]
+
+        # As an interrupted run leaves it, which took no room yet; meanwhile something else takes that.
+        shutil.copy(disk / "bundle/bundle-000.tar", tmp_path / "kept")
+        (disk / "bundle/bundle-000.tar").unlink()
+        unfinished = disk / "bundle/.bundle-000.tar.unfinished"
+        with open(unfinished, "wb") as file:
+            file.truncate(made["bytes"])
+        (disk / "bundle/bundle.json").rename(disk / "bundle/.bundle.json.unfinished")
+        (disk / "other").write_bytes(bytes(3 << 20))
+        [full] = run_tasks([{"nanoagent.k8s.bundle": options}])
+        assert full["failed"] and "cannot be written (No space left on device)" in full["msg"]
+        assert unfinished.exists() and not (disk / "bundle/bundle-000.tar").exists()
+        (disk / "other").unlink()
+        [whole, seen] = run_tasks([{"nanoagent.k8s.bundle": options}, {"nanoagent.k8s.bundle_info": {"path": options["path"]}}])
+        assert whole["changed"] and seen["whole"] and whole["digest"] == made["digest"]
+        assert (disk / "bundle/bundle-000.tar").read_bytes() == (tmp_path / "kept").read_bytes()
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_memory_stays_flat(registries, repository, tmp_path):
