@@ -164,13 +164,22 @@ work(ArgumentSpecValidator(argument_spec()).validate(json.loads(sys.argv[2])).va
 """
 
 
+def until(condition):
+    """Waits for something that comes, or else for a minute."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def killed_once(wish, folder, reached):
     """Runs the job in a process of its own, and kills it when the condition holds."""
+    # With a limit nothing comes in parts, however long this machine takes to answer.
+    wish = {**wish, "rate_limit": "1G"}
     process = subprocess.Popen([sys.executable, "-c", CODE, str(collections_folder()), json.dumps(wish), str(folder)], env=dict(os.environ))
     try:
-        while not reached():
-            assert process.poll() is None
-            time.sleep(0.02)
+        until(lambda: reached() or process.poll() is not None)
+        assert process.poll() is None
     finally:
         process.kill()
         process.wait()
@@ -207,8 +216,7 @@ def test_uploads_go_on_after_a_kill(run, stopping, tmp_path, from_files):
         [note] = notes()
         assert note.stat().st_mode & 0o777 == 0o600 and note.parent.stat().st_mode & 0o777 == 0o700
         assert json.loads(note.read_text())["location"].startswith(f"http://{target.host}/v2/app/blobs/uploads/")
-        while not any(target.uploads.values()):
-            time.sleep(0.01)
+        until(lambda: any(target.uploads.values()))
 
         origin.sent_bytes, before = 0, target.received_bytes
         assert run(wish)["changed"]
@@ -226,8 +234,7 @@ def test_what_an_earlier_process_left_is_given_up_where_it_is_of_no_use(run, sto
             source.fail("GET", large_of(image), keep=3 * MIB + 5, until=stopping)
             wish = arguments((store(source, "app", image), f"{target.host}/app:1"), hosts=[source, target])
             killed_once(wish, tmp_path, lambda seen=target: seen.received_bytes >= 3 * MIB)
-            while not any(target.uploads.values()):
-                time.sleep(0.01)
+            until(lambda seen=target: any(seen.uploads.values()))
             [(upload, data)] = [item for item in target.uploads.items() if item[1]]
             if spoil == "bytes":
                 target.uploads[upload] = bytes(len(data))
