@@ -14,7 +14,9 @@ from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import obj
 ABOUT_THE_WORK = {"state", "wait", "wait_timeout", "force_conflicts", "require_digest", "render_dir", "kubernetes_version", "canary", "rollback"}
 ABOUT_THE_WORK |= {"values_file", "adopt_helm_release", "adopt_helm_leftovers", "platform"}
 # By which name an image is used is settled before any object is made: test_image_pin.py.
-ABOUT_THE_WORK |= {"rewrites", "lock_file", "image_signature_policy", "image_signature_keys", "registry_access"}
+ABOUT_THE_WORK |= {"rewrites", "lock_file"}
+# Whether it is signed is asked before: test_image_trust.py.
+ABOUT_THE_WORK |= {"image_signature_policy", "image_signature_keys", "registry_access"}
 PEM = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 VENDOR, CUSTOM = {"profile": "spyderbat"}, {"profile": "custom"}
 MONITOR = {"enabled": True}
