@@ -226,6 +226,18 @@ def test_the_way_out(run_tasks, wanted, kubectl, name, place, tmp_path):
     until(lambda: not of_namespace(kubectl, name))
 
 
+def test_the_way_out_of_several_nodes(run_tasks, wanted, kubectl, name, place, tmp_path):
+    kubectl("create", "namespace", name)
+    nodes = kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+    with Backend(place, "token", Authority(tmp_path / "authority", (place,)).serving(anybody=True), NAME) as backend:
+        given = {**wanted, "skip": ONLY["egress"], "egress_urls": [f"https://{place}:{backend.port}"], "egress_nodes": str(len(nodes))}
+        [found, refused] = run_tasks([{PREFLIGHT: given}, {PREFLIGHT: {**given, "egress_nodes": "all"}}])
+    [told] = by_check(found)["egress"]
+    assert told["result"] == "error" and told["nodes"] == sorted(nodes) and f"the same from {len(nodes) - 1} other nodes" in told["evidence"]
+    assert "egress_nodes" in refused["msg"]
+    until(lambda: not of_namespace(kubectl, name))
+
+
 def test_an_image_that_cannot_ask_and_a_namespace_that_lets_no_job_in(run_tasks, wanted, kubectl, cluster_env, name):
     kubectl("create", "namespace", name)
     kubectl("create", "quota", "-n", name, "none", "--hard=pods=0")
