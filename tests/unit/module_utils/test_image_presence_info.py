@@ -6,6 +6,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence_info import line, node_images, presence
+from ansible_collections.nanoagent.k8s.plugins.modules import image_presence_info
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
 
 DIGEST = "sha256:" + "ab" * 32
 IMAGE = "registry.example/team/agent"
@@ -61,3 +63,41 @@ def test_absurd_nodes_hold_nothing(status):
 def test_a_malformed_name_is_told():
     with pytest.raises(Failure, match="malformed"):
         presence("registry.example/team/agent:-", [])
+
+
+@pytest.fixture
+def ask(run_module):
+    """ask(nodes, **options) -> (result, queries), of the module against an API server with these nodes, two a page."""
+
+    def run(nodes, **options):
+        def answer(_method, path, query):
+            if path != "/api/v1/nodes":
+                return 404, {}
+            start = int(query.get("continue") or 0)
+            more = str(start + 2) if start + 2 < len(nodes) else ""
+            return 200, {"metadata": {"resourceVersion": "1", "continue": more}, "items": nodes[start : start + 2]}
+
+        with FakeApiServer(answer) as api:
+            result = run_module(image_presence_info.main, {"host": api.url, "api_key": "a-token-of-this-test", **options})
+        return result, [query for _method, _path, query in api.seen]
+
+    return run
+
+
+def raw(name, *names):
+    return {"metadata": {"name": name}, "status": {"images": [{"names": list(names), "sizeBytes": 7}]}}
+
+
+def test_one_request_a_page_and_the_labels_go_to_the_server(ask):
+    nodes = [raw("a", f"{IMAGE}:1"), raw("b", f"{IMAGE}:1"), raw("c", "r.example/other:1")]
+    result, queries = ask(nodes, images=[f"{IMAGE}:1"], selector="pool=x")
+    assert result["images"][0]["missing"] == ["c"] and not result["everywhere"] and not result["changed"]
+    assert len(queries) == 2 and {query["labelSelector"] for query in queries} == {"pool=x"}
+    assert ask(nodes[:2], images=[f"{IMAGE}:1"])[0]["everywhere"]
+
+
+def test_no_node_is_an_error_and_a_malformed_name_asks_nobody(ask):
+    result, _queries = ask([], images=[f"{IMAGE}:1"], selector="pool=x")
+    assert result["failed"] and "no such node" in result["msg"]
+    result, queries = ask([], images=["registry.example/team/agent:-"])
+    assert result["failed"] and "malformed" in result["msg"] and queries == []
