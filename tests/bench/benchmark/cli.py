@@ -65,6 +65,8 @@ def main(words: list[str]) -> int:
 
 def _title(arguments):
     """The report's name: one with simulated nodes stands beside that of the real ones."""
+    if arguments.bench == "mirror":
+        return mirror.title(arguments)
     simulated = getattr(arguments, "simulated", 0)
     return f"{arguments.bench}, {simulated} simulated nodes" if simulated else arguments.bench
 

@@ -61,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=300, metavar="MB", help="size of the image, of all its layers together (default: %(default)s)")
 
 
+def title(arguments: argparse.Namespace) -> str:
+    """The report's name: one of some scenarios does not take the place of one of all."""
+    return "mirror" if set(arguments.only) == set(SCENARIOS) else f"mirror, {' and '.join(arguments.only)} only"
+
+
 def _scenarios(text):
     chosen = text.split(",")
     if unknown := set(chosen) - set(SCENARIOS):
@@ -79,6 +84,14 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio
                 for who, step in steps[name](number).items():
                     bench.record.add(arm(who, name), step())
     return bench.record, RATIOS
+
+
+class Ended(BenchFailed):
+    """A command ended with an error; figures are those until then."""
+
+    def __init__(self, text: str, figures: dict):
+        super().__init__(text)
+        self.figures = figures
 
 
 @dataclass(frozen=True)
@@ -209,7 +222,7 @@ class Mirror:
             repository = f"{label}-{who.replace(': ', '-')}"
             shutil.rmtree(self._folder / "skopeo", ignore_errors=True)
             wish = (f"{pair.source}/large@{self._large}", f"{pair.target}/{repository}:1")
-            figures = self._until_done(repository, lambda: self._counted(registries, lambda: work(wish)), attempts)
+            figures = until_done(repository, lambda: self._counted(registries, lambda: work(wish)), attempts)
             link = self._folder / f"target/images/docker/registry/v2/repositories/{repository}/_manifests/tags/1/current/link"
             if link.read_text() != self._large:
                 raise BenchFailed(f"{who} made {link.read_text()} of {self._large}")
@@ -224,22 +237,6 @@ class Mirror:
 
         arms = {PLAYBOOK: lambda wish: self._playbook([wish], pair), ENGINE: lambda wish: self._engine([wish], pair), **{name: peer(name) for name in PEERS}}
         return {who: lambda who=who, work=work: step(who, work) for who, work in arms.items()}
-
-    def _until_done(self, what, attempt, most):
-        """The figures of all attempts together; memory is the highest."""
-        whole: dict[str, float] = {}
-        for number in range(1, most + 1):
-            try:
-                figures = attempt()
-            except _Ended as ended:
-                figures, failure = ended.figures, ended
-            else:
-                failure = None
-            highest = max(whole.get("memory", 0), figures.get("memory", 0))
-            whole = {name: whole.get(name, 0) + value for name, value in figures.items()} | {"memory": highest}
-            if failure is None:
-                return whole | ({"attempts": number} if most > 1 else {})
-        raise BenchFailed(f"{what} is not done after {most} attempts: {failure}")
 
     def _engine(self, wishes, pair):
         options = self._folder / "options.json"
@@ -265,7 +262,7 @@ class Mirror:
     def _measured(self, command, whole=False):
         used = measured(command, self._environment, str(self._folder), known=range(-64, 256))
         if used.code:
-            raise _Ended(f"{Path(command[0]).name} ended with {used.code}: {used.output.strip()[-400:]}", used.figures())
+            raise Ended(f"{Path(command[0]).name} ended with {used.code}: {used.output.strip()[-400:]}", used.figures())
         return used if whole else used.figures()
 
     def _counted(self, registries, work):
@@ -277,7 +274,7 @@ class Mirror:
         before = requests()
         try:
             figures = work()
-        except _Ended as ended:
+        except Ended as ended:
             ended.figures["requests"] = requests() - before
             raise
         return {**figures, "requests": requests() - before}
@@ -286,12 +283,23 @@ class Mirror:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-class _Ended(BenchFailed):
-    """A command ended with an error; figures are those until then."""
+def until_done(what: str, attempt: Callable[[], dict], most: int) -> dict[str, float]:
+    """The figures of all attempts until one does not raise Ended: their sums, of memory the highest, and their number where there may be more.
 
-    def __init__(self, text: str, figures: dict):
-        super().__init__(text)
-        self.figures = figures
+    :raises BenchFailed: as many as may be have ended
+    """
+    whole: dict[str, float] = {}
+    for number in range(1, most + 1):
+        failure = None
+        try:
+            figures = attempt()
+        except Ended as ended:
+            figures, failure = ended.figures, ended
+        highest = max(whole.get("memory", 0), figures["memory"])
+        whole = {name: whole.get(name, 0) + value for name, value in figures.items()} | {"memory": highest}
+        if failure is None:
+            return whole | ({"attempts": number} if most > 1 else {})
+    raise BenchFailed(f"{what} is not done after {most} attempts: {failure}")
 
 
 def _options(wishes, pair):
