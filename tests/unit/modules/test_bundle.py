@@ -143,6 +143,8 @@ def test_check_apply_apply_again_and_over_to_the_other_side(transfer, source, ta
     assert seen["whole"] is True and seen["digest"] == made["digest"] and "nobody" not in str(seen["problems"])
     assert [file["name"] for file in seen["files"]] == ["collection/it.tar.gz", "images.lock.yml", "manifests/a.yaml", "manifests/deep/b.yaml"]
     assert f"{transfer.folder} is not signed" in str(seen["warnings"])
+    listed = well(transfer.look(verify=False))
+    assert listed["whole"] is None and [image["name"] for image in listed["images"]] == [image["name"] for image in seen["images"]]
 
     wanted = {"files_path": str(tmp_path / "unpacked"), "lock_file": str(tmp_path / "images.lock.yml")}
     foretold = well(transfer.load(check_mode=True, diff=True, **wanted))
