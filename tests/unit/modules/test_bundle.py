@@ -18,6 +18,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import bundle_writer
 from ansible_collections.nanoagent.k8s.plugins.modules import bundle, bundle_info, bundle_inventory, bundle_load, image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, everything, layout_files, multi, single, store, stored, write_layout
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.signatures import ARCHIVE, recorded_key
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -62,7 +63,8 @@ def transfer(run_module, tmp_path, source, target):
 
         def _run(self, module, arguments, hosts, **mode):
             plain = {"registries": [{"host": fake.host, "plain_http": True} for fake in hosts]} if hosts else {}
-            return run_module(module.main, {"path": str(self.folder), **plain, **arguments}, **mode)
+            folder = {"path": str(self.folder)} if module is not image_mirror else {}
+            return run_module(module.main, {**folder, **plain, **arguments}, **mode)
 
         def make(self, check_mode=False, diff=False, **options):
             return self._run(bundle, options, [source], check_mode=check_mode, diff=diff)
@@ -631,6 +633,24 @@ def test_wrong_input_of_load(transfer, source, target, tmp_path):
     (tmp_path / "unpacked/images.lock.yml").symlink_to(outside / "stolen")
     assert "is a link" in refused(transfer.load(rewrites=[], files_path=str(tmp_path / "unpacked")))
     assert list(outside.iterdir()) == [] and target.requests == []
+
+
+@pytest.mark.parametrize("form", ["simple", "bundle"])
+def test_images_that_cosign_signed_are_verified_at_each_end(transfer, target, tmp_path, form):
+    asked = {"signature_policy": "require", "signature_keys": [recorded_key("p256")]}
+    given = {"images": [{"source": f"oci-archive:{ARCHIVE}:p256-{form}", "name": "example.com/signed:1"}], **asked}
+    made = well(transfer.make(**given))
+    assert made["images"][0]["signature"].startswith("verified") and transfer.make(**given)["changed"] is False
+    table = [{"source": "example.com", "destination": target.host}]
+    assert well(transfer.look(**asked))["images"][0]["signature"] == made["images"][0]["signature"]
+    loaded = well(transfer.load(rewrites=table, **asked))
+    assert loaded["images"][0]["signature"] == made["images"][0]["signature"] and loaded["images"][0]["digest"] == made["images"][0]["digest"]
+    other = {**asked, "signature_keys": [recorded_key("rsa")]}
+    assert "has no signature by one of the keys" in refused(transfer.load(rewrites=table, **other))
+    # What is loaded is signed for everybody else too.
+    copy = {"source": f"{target.host}/signed:1", "destination": f"oci:{tmp_path / 'copy'}:1"}
+    again = transfer._run(image_mirror, {"images": [copy], **asked}, [target])
+    assert well(again)["images"][0]["signature"].startswith("verified")
 
 
 def test_an_image_that_has_to_be_signed_and_is_not(transfer, source, target, keys):
