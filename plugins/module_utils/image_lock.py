@@ -123,7 +123,7 @@ def parse_lock(text: str, path: str) -> dict:
     _need_yaml()
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise Failure(f"the lock file {path} is no YAML{f' (line {mark.line + 1})' if mark else ''}", _ANEW) from None
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
@@ -178,8 +178,7 @@ def record(path: str, entries: Iterable[dict], check_mode: bool) -> dict:
 
 
 def check_lock_path(path: str) -> None:
-    """Failure where a lock file can neither be read nor made; called before anything is copied, so that the end does not fail."""
-    read_lock(path)
+    """Failure where a lock file cannot be written; called before anything is copied, so that the end does not fail."""
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise Failure(f"the lock file {path} cannot be made, {folder} is no folder", "make it first, or correct the path")

@@ -155,6 +155,8 @@ def test_a_missing_file_is_an_empty_lock_unless_it_is_needed(tmp_path):
     [
         ("version: 1", "version: 2", "version 2"),
         ("version: 1", "version: [", "no YAML"),
+        ("version: 1", "version: 2026-99-99", "no YAML"),
+        ("images:", f"more: {'[' * 5000}\nimages:", "no YAML"),
         ("images:", "imagos:", "no list of images"),
         (ONE, "sha256:12", "image 2 has a digest"),
         ("size: 155189248", "size: -1", "image 2 has a size"),
@@ -198,5 +200,5 @@ def test_what_cannot_be_read_or_made_is_told_before_anything_else(tmp_path):
     with pytest.raises(Failure, match="is no folder"):
         check_lock_path(str(tmp_path / "none" / "images.lock.yml"))
     with pytest.raises(Failure, match="cannot be read"):
-        check_lock_path(str(tmp_path))
+        read_lock(str(tmp_path))
     check_lock_path(str(tmp_path / "images.lock.yml"))
