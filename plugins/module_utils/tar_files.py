@@ -99,7 +99,8 @@ def _expand(path, folder):
     if os.path.exists(target):
         return target
     written = 0
-    with gzip.open(path, "rb") as packed, open(target, "wb") as file:
+    # Under its name only when it is whole: whoever opens the archive next takes what is there.
+    with gzip.open(path, "rb") as packed, open(f"{target}.part", "wb") as file:
         while piece := packed.read(_PIECE):
             # Asked each 64 MiB, so that what is left free is not used up in between.
             if not written % _ROOM and shutil.disk_usage(folder).free < 2 * _ROOM:
@@ -108,4 +109,5 @@ def _expand(path, folder):
                 )
             file.write(piece)
             written += len(piece)
+    os.replace(file.name, target)
     return target
