@@ -9,6 +9,7 @@ import base64
 import contextlib
 import hashlib
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -185,13 +186,18 @@ def test_a_reflector_starts_from_a_list_that_is_known_and_lists_only_where_it_is
         return 200, {"metadata": {"resourceVersion": "9"}, "items": [{"metadata": {"uid": "2", "name": "b"}}]}
 
     cluster, _server = meet(answer, patience=0.0)
-    live = reflector.Reflector(cluster, threading.Event(), "Node", known=(known, "7"))
+    changed = threading.Event()
+    live = reflector.Reflector(cluster, changed, "Node", known=(known, "7"))
     live.start()
     assert listed.wait(20)
+    deadline = time.monotonic() + 20
+    while [node["metadata"]["name"] for node in live.objects()] != ["b"] and time.monotonic() < deadline:
+        changed.wait(0.1)
+        changed.clear()
+    assert [node["metadata"]["name"] for node in live.objects()] == ["b"] and live.failure is None
     live.stop()
     live.join(20)
-    assert asked[:2] == [(True, "7"), (False, None)]
-    assert [node["metadata"]["name"] for node in live.objects()] == ["b"] and live.failure is None
+    assert asked[:2] == [(True, "7"), (False, None)] and live.objects() == []
 
 
 def test_a_rollout_that_cannot_be_seen_did_not_fail(meet):
