@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import os
 import tarfile
-import tempfile
 import threading
 from contextlib import suppress
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import BlobReader
+from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import PIECE, BlobReader, WrongBytes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_archive import docker_manifest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_files import FULL_NAME, REF_NAME
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_layout import LAYOUT_MARK
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_manifest import blobs, children, content_of, referrer_descriptor, subject
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import INDEX_TYPE, TAR_BLOCK, canonical_json, descriptor, make_blob
+from ansible_collections.nanoagent.k8s.plugins.module_utils.partial_file import PartialFile
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_stream import referrers_tag
+
+# At least what file systems keep track of at once.
+_BLOCK = 64 << 10
 
 
 class ArchiveWriter:
@@ -36,7 +39,9 @@ class ArchiveWriter:
         self.path, self.name, self._docker = path, f"archive {path}", docker
         self._manifests, self._blobs, self._entries, self._about = {}, {}, [], {}
         self._docker_images = []
-        self._offsets, self._file, self._temporary = {}, None, None
+        self._offsets, self._partial = {}, None
+        # Blobs of which what was there turned out to be wrong.
+        self._goes_on, self._doubtful = False, set()
         self._lock = threading.Lock()
 
     def announce(self, manifests: list[dict], blobs_needed: list[dict], tags: list[tuple[dict, str, str]]) -> None:
@@ -70,17 +75,15 @@ class ArchiveWriter:
             small["manifest.json"] = b"[" + b",".join(image[1:-1] for image in self._docker_images) + b"]"
         parts = {digest: manifest["data"] for digest, manifest in self._manifests.items()} | self._blobs
         try:
-            folder, name = os.path.split(self.path)
-            handle, self._temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            self._file = os.fdopen(handle, "wb")
-            end = 0
+            self._partial = PartialFile(os.path.realpath(self.path))
+            fixed, end = [], 0
             for name, data in [*small.items(), *((_place(digest), parts[digest]) for digest in sorted(parts))]:
                 size = data if isinstance(data, int) else len(data)
                 header = _header(name, size)
-                self._pwrite(header + (b"" if isinstance(data, int) else data), end)
+                fixed.append((end, header + (b"" if isinstance(data, int) else data)))
                 self._offsets[name] = end + len(header)
                 end += len(header) + size + -size % TAR_BLOCK
-            self._file.truncate(end + 2 * TAR_BLOCK)
+            self._prepare(fixed, end + 2 * TAR_BLOCK)
         except OSError as error:
             raise self._unwritable(error) from None
 
@@ -89,11 +92,15 @@ class ArchiveWriter:
 
         :raises Failure: the disk is full; the blob is not whole
         """
-        position = self._offsets[_place(reader.digest)]
+        begin = self._offsets[_place(reader.digest)]
         try:
-            for piece in reader.pieces():
-                self._pwrite(piece, position)
-                position += len(piece)
+            there = self._there(reader, begin)
+            for piece in reader.pieces(there):
+                self._pwrite(piece, begin + there)
+                there += len(piece)
+        except WrongBytes:
+            self._doubtful.add(reader.digest)
+            raise
         except OSError as error:
             raise self._unwritable(error) from None
         return False
@@ -104,27 +111,49 @@ class ArchiveWriter:
         :raises Failure: it cannot be written
         """
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            os.fchmod(self._file.fileno(), 0o644)
-            self._file.close()
-            os.replace(self._temporary, os.path.realpath(self.path))
-            self._temporary = None
+            os.fsync(self._partial.file.fileno())
+            self._partial.publish()
         except OSError as error:
             raise self._unwritable(error) from None
 
     def abandon(self) -> None:
-        """Leaves nothing behind of what is not finished."""
-        if self._file:
-            self._file.close()
-        if self._temporary:
-            with suppress(OSError):
-                os.unlink(self._temporary)
+        """Leaves what is not finished to the next run."""
+        if self._partial:
+            self._partial.close()
+
+    def _prepare(self, fixed, size):
+        """Writes everything but the blobs, where that is not what an earlier run has left; only then its blobs are of use."""
+        handle = self._partial.file.fileno()
+        self._goes_on = os.fstat(handle).st_size == size and all(os.pread(handle, len(data), position) == data for position, data in fixed)
+        if not self._goes_on:
+            os.ftruncate(handle, 0)
+            for position, data in fixed:
+                self._pwrite(data, position)
+            os.ftruncate(handle, size)
+
+    def _there(self, reader, begin):
+        """How much of a blob an earlier run has left; it is taken over by the reader."""
+        if not self._goes_on or reader.digest in self._doubtful or not reader.size:
+            return 0
+        end = self._written_until(begin, begin + reader.size)
+        with suppress(WrongBytes):
+            return reader.take_over(self._pieces(begin, end))
+        return 0
+
+    def _written_until(self, begin, end):
+        """Where the first hole of the file begins. Its neighbour may be written in part only, so it does not count."""
+        hole = os.lseek(self._partial.file.fileno(), begin, os.SEEK_HOLE) if hasattr(os, "SEEK_HOLE") else end
+        return end if hole >= end else max(begin, hole - _BLOCK)
+
+    def _pieces(self, position, end):
+        while position < end and (piece := os.pread(self._partial.file.fileno(), min(PIECE, end - position), position)):
+            position += len(piece)
+            yield piece
 
     def _pwrite(self, data, position):
         view = memoryview(data)
         while view:
-            count = os.pwrite(self._file.fileno(), view, position)
+            count = os.pwrite(self._partial.file.fileno(), view, position)
             view, position = view[count:], position + count
 
     def _unwritable(self, error):

@@ -1,66 +1,89 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing a blob to a file that appears when it is whole, and going on with what an earlier run has left of it."""
+"""Writing to files that appear when they are whole, and going on with what an earlier run has left of them."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import BinaryIO
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.blob_reader import PIECE, BlobReader, WrongBytes
 
 
-def write_blob(target: str, reader: BlobReader) -> None:
-    """Writes a blob to a path.
+class PartialFile:
+    """A file on its way to a path.
 
-    What there is of it so far is in `.NAME.partial` beside it, and stays there where this fails or is killed, unless it is wrong.
+    What there is of it is in `.NAME.partial` beside it, also after a failure or a kill. Where another process is at that, this is a file of its own,
+    which is not kept.
+    :raises OSError: it cannot be written
+    """
+
+    def __init__(self, target: str):
+        folder, name = os.path.split(target)
+        self._target, self._path = target, os.path.join(folder, f".{name}.partial")
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._is_kept = _is_ours(handle, self._path)
+        if not self._is_kept:
+            os.close(handle)
+            handle, self._path = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+        self.file: BinaryIO = os.fdopen(handle, "r+b", buffering=0)
+
+    def publish(self) -> None:
+        """Puts the file in its place; to be called once it is whole."""
+        os.fchmod(self.file.fileno(), 0o644)
+        os.replace(self._path, self._target)
+        self._is_kept = True
+
+    def discard(self) -> None:
+        """What there is of it is of no use."""
+        self._is_kept = False
+
+    def close(self) -> None:
+        """Leaves what there is to the next run."""
+        if not self._is_kept:
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
+        self.file.close()
+
+
+def write_blob(target: str, reader: BlobReader) -> None:
+    """Writes a blob to a path, from where an earlier run has left it.
+
     :raises WrongBytes: the source gives other bytes than those of the digest
     :raises OSError: it cannot be written
     """
-    with _partial(target) as (file, path):
-        there = 0
+    partial = PartialFile(target)
+    try:
+        file, there = partial.file, 0
         if 0 < os.fstat(file.fileno()).st_size <= reader.size:
             with suppress(WrongBytes):
                 there = reader.take_over(iter(lambda: file.read(PIECE), b""))
         file.seek(there)
         file.truncate()
-        try:
-            for piece in reader.pieces(there):
-                file.write(piece)
-        except WrongBytes:
-            os.unlink(path)
-            raise
-        os.fchmod(file.fileno(), 0o644)
-        os.replace(path, target)
-
-
-@contextmanager
-def _partial(target) -> Iterator[tuple[BinaryIO, str]]:
-    """The file that keeps what there is so far, and its path; one of our own, which is not kept, where another process is at it."""
-    folder, name = os.path.split(target)
-    path = os.path.join(folder, f".{name}.partial")
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644), "r+b", buffering=0) as file:
-        if _is_ours(file, path):
-            yield file, path
-            return
-    handle, path = tempfile.mkstemp(prefix=".", dir=folder)
-    try:
-        with open(handle, "r+b", buffering=0) as file:
-            yield file, path
+        for piece in reader.pieces(there):
+            _write(file, piece)
+        partial.publish()
+    except WrongBytes:
+        partial.discard()
+        raise
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+        partial.close()
 
 
-def _is_ours(file, path):
+def _write(file, piece):
+    view = memoryview(piece)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _is_ours(handle, path):
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Whoever had the lock may have put the file in its place meanwhile.
-        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+        return os.path.samestat(os.fstat(handle), os.stat(path))
     except OSError:
         return False

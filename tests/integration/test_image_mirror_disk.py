@@ -61,10 +61,18 @@ def test_a_layout_goes_on_when_there_is_room_again(disk, tmp_path):
 
 
 @pytest.mark.parametrize("transport", ["oci-archive", "docker-archive"])
-def test_an_archive_is_not_there_at_all(disk, tmp_path, transport):
+def test_an_archive_is_not_there_before_it_is_whole(disk, tmp_path, transport):
     image = single("full", layers=2, size=7 * MIB, packing="plain")
     with FakeRegistry() as source:
-        name = store(source, "app", image)
+        name, target = store(source, "app", image), f"{transport}:{disk / 'images.tar'}:example.com/app:1"
         with pytest.raises(Failure, match="No space left on device.*with room"):
-            mirror(source, name, f"{transport}:{disk / 'images.tar'}:example.com/app:1", tmp_path)
-    assert list(Path(disk).iterdir()) == []
+            mirror(source, name, target, tmp_path)
+        assert [path.name for path in Path(disk).iterdir()] == [".images.tar.partial"]
+        subprocess.run(["mount", "-o", f"remount,size={32 * MIB}", str(disk)], check=True)
+        source.sent_bytes = 0
+        assert mirror(source, name, target, tmp_path)["changed"]
+        assert source.sent_bytes < 14 * MIB - MIB and [path.name for path in Path(disk).iterdir()] == ["images.tar"]
+        went_on = (disk / "images.tar").read_bytes()
+        assert mirror(source, name, target, tmp_path)["changed"] is False
+        assert mirror(source, name, f"{transport}:{tmp_path / 'images.tar'}:example.com/app:1", tmp_path)["changed"]
+        assert went_on == (tmp_path / "images.tar").read_bytes()

@@ -263,6 +263,37 @@ def test_a_journal_that_cannot_be_written_is_told(run, tmp_path):
         assert result["changed"] and "cannot be written (Not a directory)" in str(result["warnings"])
 
 
+def test_archives_go_on_after_a_kill(run, stopping, tmp_path):
+    image, other = single("k6", layers=3, size=5 * MIB, packing="plain"), single("k7", layers=1, size=MIB, packing="plain")
+    archive, partial = tmp_path / "images.tar", tmp_path / ".images.tar.partial"
+    first, second = sorted(image.blobs, key=lambda digest: len(image.blobs[digest]))[-2:]
+    with FakeRegistry() as source:
+        wish = arguments((store(source, "app", image), f"oci-archive:{archive}:1"), hosts=[source])
+        assert run(wish)["changed"]
+        whole = archive.read_bytes()
+        archive.unlink()
+        source.fail("GET", first, keep=3 * MIB + 5, until=stopping)
+        source.fail("GET", second, keep=2 * MIB + 5, until=stopping)
+        killed_once(wish, tmp_path, lambda: partial.exists() and partial.stat().st_blocks * 512 >= 10 * MIB)
+        stopping.set()
+        assert not archive.exists() and not run(wish, check_mode=True).get("failed") and partial.exists()
+        left = partial.read_bytes()
+        source.sent_bytes = 0
+        assert run(wish)["changed"] and archive.read_bytes() == whole and not partial.exists()
+        assert source.sent_bytes < 7 * MIB
+
+        # What is there may be wrong, another archive's, or no archive at all.
+        position = whole.index(image.blobs[first])
+        for spoiled in (left[:position] + b"x" * 100 + left[position + 100 :], whole[:position] + b"x" * 100 + whole[position + 100 :], b"x" * len(left), b"x"):
+            archive.unlink()
+            partial.write_bytes(spoiled)
+            assert run(wish)["changed"] and archive.read_bytes() == whole and not partial.exists()
+        archive.unlink()
+        partial.write_bytes(left)
+        assert run(arguments((store(source, "other", other), f"oci-archive:{archive}:1"), hosts=[source]))["changed"]
+        assert archive.stat().st_size < 2 * MIB and not partial.exists()
+
+
 def test_layouts_go_on_after_a_kill(run, stopping, tmp_path):
     image = single("k5", layers=1, size=9 * MIB, packing="plain")
     size = len(image.blobs[large_of(image)])
