@@ -92,6 +92,8 @@ class BundleWriter:
         """
         try:
             for handle in self._handles.values():
+                # What an image or a manifest is made of is no secret, whatever the umask.
+                os.fchmod(handle, 0o644)
                 os.fsync(handle)
             for name in (DESCRIPTION, SIGNATURE):
                 with suppress(FileNotFoundError):
