@@ -164,7 +164,12 @@ def play(tmp_path, hosts, tasks, *arguments):
     return done.stdout, {host: json.loads((tmp_path / f"{host}.json").read_text()) for host in hosts}
 
 
-def test_the_controller_sends_it_once(archive, tmp_path):
+KEEP = [{"ansible.builtin.set_fact": {"result": {"sent": "{{ preload_sent | default({}) }}", "ended": "{{ preload_ended | default({}) }}"}}}]
+
+
+@pytest.fixture
+def three(archive, tmp_path):
+    """(host -> variables of the role, host -> socket of its containerd, digest of the archive's image)."""
     path, digest = archive()
     with ExitStack() as stack:
         sockets = {f"host{number}": stack.enter_context(containerd(tmp_path / f"c{number}")) for number in range(3)}
@@ -173,16 +178,34 @@ def test_the_controller_sends_it_once(archive, tmp_path):
             (tmp_path / host).mkdir()
             hosts[host] = {"preload_address": socket, "preload_peer_folder": str(tmp_path / host)}
             hosts[host] |= {"preload_archive": path, "preload_images": [{"name": NAME}], "preload_from": "peers", "preload_runtime": "containerd"}
-        keep = [{"ansible.builtin.set_fact": {"result": {"sent": "{{ preload_sent | default({}) }}", "ended": "{{ preload_ended | default({}) }}"}}}]
-        said, _results = play(tmp_path, hosts, keep, "--check")
-        assert all(names(socket) == [] for socket in sockets.values()) and "would be loaded" in said
-        _said, results = play(tmp_path, hosts, keep)
-        assert [host for host, result in results.items() if result["sent"].get("changed")] == ["host0"]
-        assert {host: result["ended"]["served"] for host, result in results.items()} == {"host0": 2, "host1": 0, "host2": 0}
-        assert all(names(socket) == sorted([NAME, f"{NAME.rpartition(':')[0]}@{digest}"]) for socket in sockets.values())
-        assert [list((tmp_path / host).iterdir()) for host in hosts] == [[], [], []]
-        said, _results = play(tmp_path, hosts, [])
-        assert re.findall(r"changed=(\d+)", said) == ["1", "1", "1"], "the file that the test itself writes"
+        yield hosts, sockets, digest
+
+
+def senders(results):
+    """The hosts to which the controller sent the archive."""
+    return [host for host, result in results.items() if result["sent"].get("changed")]
+
+
+def test_the_controller_sends_it_once(three, tmp_path):
+    hosts, sockets, digest = three
+    said, _results = play(tmp_path, hosts, KEEP, "--check")
+    assert all(names(socket) == [] for socket in sockets.values()) and "would be loaded" in said
+    _said, results = play(tmp_path, hosts, KEEP)
+    assert senders(results) == ["host0"]
+    assert {host: result["ended"]["served"] for host, result in results.items()} == {"host0": 2, "host1": 0, "host2": 0}
+    assert all(names(socket) == sorted([NAME, f"{NAME.rpartition(':')[0]}@{digest}"]) for socket in sockets.values())
+    assert [list((tmp_path / host).iterdir()) for host in hosts] == [[], [], []]
+    said, _results = play(tmp_path, hosts, [])
+    assert re.findall(r"changed=(\d+)", said) == ["1", "1", "1"], "the file that the test itself writes"
+
+
+def test_nodes_that_do_not_reach_each_other_get_it_from_the_controller(three, tmp_path):
+    hosts, sockets, _digest = three
+    hosts["host0"]["preload_peer_address"] = "nobody.invalid"
+    said, results = play(tmp_path, hosts, KEEP)
+    assert senders(results) == ["host0", "host1", "host2"] and "the archive did not come from nobody.invalid" in said
+    assert all(NAME in names(socket) for socket in sockets.values())
+    assert [list((tmp_path / host).iterdir()) for host in hosts] == [[], [], []]
 
 
 @pytest.fixture
