@@ -282,17 +282,15 @@ class _Upload:
             self._inherited = bool(left) and self._find(left)
         except RegistryFailure:
             return False
-        if self._inherited:
-            self._in_chunks = True
-            if self._blob.is_remote:
-                # To read it again only to check it would cost what going on saves; the registry checks all of it in the end.
-                self._blob.leave_out(self.sent)
+        if self._inherited and self._blob.is_remote:
+            # To read it again only to check it would cost what going on saves; the registry checks all of it in the end.
+            self._blob.leave_out(self.sent)
         return self._inherited
 
     def _send(self):
         if not self._in_chunks:
             try:
-                self._put(Body(self._blob, 0, self._blob.size) if self._blob.size else b"")
+                self._put(self._blob.size - self.sent)
                 return
             except RegistryFailure as failure:
                 if failure.status != 413 or self._blob.size <= self._chunk:
@@ -301,7 +299,7 @@ class _Upload:
             self._start()
         while self.sent < self._blob.size:
             self._patch(min(self._chunk, self._blob.size - self.sent))
-        self._put(b"")
+        self._put(0)
 
     def is_there(self) -> bool:
         """After a failed attempt: whether it has arrived all the same. If not, finds out where to go on."""
@@ -370,12 +368,16 @@ class _Upload:
         self.sent += length
         self._continue_at(registry._location(call, answer))
 
-    def _put(self, body):
+    def _put(self, length):
+        """Ends the upload, with the rest of the blob or nothing more."""
+        start = self.sent
         parts = urlsplit(self._location)
         query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), ("digest", self._blob.digest)])
-        call = self._call("PUT", urlunsplit(parts._replace(query=query)), _BINARY, lambda: body)
-        if body:
-            self._blob.prepare(0)
+        headers = {**_BINARY, "Content-Range": f"{start}-{start + length - 1}"} if start and length else _BINARY
+        body = (lambda: Body(self._blob, start, length)) if length else lambda: b""
+        call = self._call("PUT", urlunsplit(parts._replace(query=query)), headers, body)
+        if length:
+            self._blob.prepare(start)
         self._registry._attempt(call, allowed=(201, 204))
 
     def _call(self, method, url, headers=None, open_body: Callable | None = None, also_from=""):

@@ -21,6 +21,17 @@ def test_texts(done, seconds, text):
     assert transfer_text(done, 300_000_000, seconds) == text
 
 
+def test_what_need_not_be_moved_is_neither_done_nor_left():
+    now, lines = [0.0], []
+    progress = TransferProgress(lines.append, "mirror", 100_000_000, clock=lambda: now[0])
+    progress.spare(40_000_000)
+    progress(50_000_000)
+    progress(-20_000_000)
+    now[0] = 5.0
+    progress(0)
+    assert lines == ["mirror: 30.0 of 60.0 MB, 6.0 MB/s, about 5 s left"]
+
+
 def test_a_line_now_and_then():
     now, lines = [0.0], []
     progress = TransferProgress(lines.append, "mirror", 100_000_000, clock=lambda: now[0])

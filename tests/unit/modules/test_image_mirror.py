@@ -102,6 +102,14 @@ def test_check_apply_apply_again_by_digest(run, source, target, kind):
         assert len(source.requests) == seen
 
 
+def test_ten_images_that_are_there_are_ten_requests(run, source, target):
+    pairs = [(store(source, f"app{number}", single(number)), f"{target.host}/app{number}:1") for number in range(10)]
+    wish = arguments(*pairs, hosts=[source, target])
+    assert run(wish)["changed"]
+    again = run(wish)
+    assert again["changed"] is False and again["requests"] == {target.host: {"HEAD": 10}}
+
+
 def test_a_tag_is_looked_up_with_a_head_and_a_moved_one_is_copied(run, source, target):
     first, second = multi(1), multi(2)
     name = store(source, "app", first, "1")

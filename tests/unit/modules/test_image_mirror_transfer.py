@@ -14,7 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_place, registry_stream
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.nanoagent.k8s.plugins.module_utils import image_mirror as job
+from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_place, registry_stream, transfer_progress
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import everything, single, store, stored
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
@@ -103,6 +106,34 @@ def test_a_part_that_is_cut_goes_on_and_a_wrong_one_is_found_out(run, far_away):
         failed = run(wish)
         assert failed["failed"] and "has other bytes" in failed["msg"]
         assert ("other", "1") not in target.manifests and ("other", large_of(other)) not in target.blobs
+
+
+# --- progress
+
+
+def test_progress_ends_at_all_that_was_to_be_moved(far_away, monkeypatch):
+    """Also where parts, cuts, wrong bytes, mounts and what was there are on the way."""
+    made = []
+
+    class Progress(transfer_progress.TransferProgress):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(job, "TransferProgress", Progress)
+    image = single("g1", layers=3, size=2_500_000, packing="plain")
+    first, second, *_rest = sorted(image.blobs)
+    with FakeRegistry() as source, FakeRegistry() as target:
+        name = store(source, "app", image)
+        source.fail("GET", first, keep=100_000, times=2)
+        source.fail("GET", second, status=200, body=b"x" * len(image.blobs[second]))
+        target.fail("PUT", "/uploads/", times=1)
+        wish = arguments((name, f"{target.host}/a:1"), (name, f"{target.host}/b:1"), hosts=[source, target])
+        options = ArgumentSpecValidator(image_mirror.argument_spec()).validate(wish).validated_parameters
+        result = job.work(options, Run())
+        assert sum(entry["mounted"] for entry in result["images"]) == len(image.blobs)
+        [progress] = made
+        assert progress._done == progress._total == sum(map(len, image.blobs.values()))
 
 
 # --- limits
