@@ -32,6 +32,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_access impo
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_stream import referrers_tag
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import policy_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signing import public_half
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import rate_limit
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_progress import TransferProgress, megabytes
 
 _IMAGES_AT_ONCE = 8
@@ -52,12 +53,14 @@ def work(options: dict, run: Run) -> dict:
     if not options["images"] and not options["files"]:
         raise Failure("neither images nor files are given, so the bundle would be empty", "give one of them")
     _check_folder(folder)
+    limit = rate_limit(options)
     trust = policy_of(options, "signature_policy", "signature_keys")
     inventory = read_inventory(options["inventory"]) if options["inventory"] else {}
     tasks, files = [Task(wish) for wish in wishes(options)], LocalFiles()
     for file in options["files"]:
         files.add(file["name"] or os.path.basename(file["path"].rstrip("/")), file["path"])
-    access = RegistryAccess(options, parallel, run.secrets)
+    # What is read ahead would go past the limit.
+    access = RegistryAccess(options, parallel, run.secrets, in_parts=limit is None)
     places, existing = Places(access, run.temp_dir), _existing(folder)
     with ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images, ThreadPoolExecutor(max_workers=parallel) as pool:
 
@@ -77,7 +80,7 @@ def work(options: dict, run: Run) -> dict:
         seal, signature = _seal(options, content, folder, changed)
         if changed and not run.check_mode:
             with ThreadPoolExecutor(max_workers=parallel) as blobs:
-                _write(folder, content, manifests, (tasks, files, existing, places), (images, blobs, in_parallel), signature, run.say)
+                _write(folder, content, manifests, (tasks, files, existing, places), (images, blobs, in_parallel, limit), signature, run.say)
         elif signature is not None and not run.check_mode:
             write_signature(folder, signature)
     return _result(options, run, content, tasks, existing, changed or signature is not None, seal, access)
@@ -229,7 +232,7 @@ def _seal(options, content, folder, changed):
 
 
 def _write(folder, content, manifests, sources, pools, signature, say):
-    (tasks, files, existing, places), (images, blobs, in_parallel) = sources, pools
+    (tasks, files, existing, places), (images, blobs, in_parallel, limit) = sources, pools
     writer = BundleWriter(folder, content, manifests)
     try:
         there = writer.begin(in_parallel)
@@ -238,7 +241,7 @@ def _write(folder, content, manifests, sources, pools, signature, say):
         what = f"{len(content.parts)} {'part' if len(content.parts) == 1 else 'parts'}"
         say(f"bundle: {len(content.images)} images, {len(content.files)} files, {what}; {len(wanted)} blobs to fetch, {megabytes(total)} MB")
         progress = TransferProgress(say, "bundle", total)
-        mover = Mover(blobs, in_parallel, progress, progress.spare)
+        mover = Mover(blobs, in_parallel, progress, progress.spare, limit)
         for digest in sorted(wanted & set(files.blobs)):
             writer.put_blob(files.reader(files.blobs[digest], progress))
         wanted -= set(files.blobs)

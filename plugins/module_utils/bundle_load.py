@@ -25,7 +25,9 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.mirror_task import Task
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_access import RegistryAccess
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import policy_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import rate_limit
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_progress import TransferProgress, megabytes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.upload_journal import UploadJournal
 
 _IMAGES_AT_ONCE = 8
 
@@ -49,6 +51,7 @@ def work(options: dict, run: Run) -> dict:
     parallel = options["parallel"]
     if parallel < 1:
         raise Failure(f"parallel is {parallel}", "give 1 or more")
+    limit = rate_limit(options)
     trust = policy_of(options, "signature_policy", "signature_keys")
     bundle, seal = open_bundle(options)
     tasks = [Push(wish) for wish in wishes(options, bundle)]
@@ -56,7 +59,9 @@ def work(options: dict, run: Run) -> dict:
         raise Failure("neither rewrites nor files_path are given, so there is nothing to do", "say with rewrites where the images go")
     if options["lock_file"]:
         check_lock_path(options["lock_file"])
-    access = RegistryAccess(options, parallel, run.secrets)
+    journal = UploadJournal("" if run.check_mode else options["journal"])
+    # What is read ahead would go past the limit.
+    access = RegistryAccess(options, parallel, run.secrets, journal, in_parts=limit is None)
     places = Places(access, run.temp_dir)
     with (
         ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images,
@@ -85,10 +90,14 @@ def work(options: dict, run: Run) -> dict:
             if todo:
                 run.say(f"bundle: {len(todo)} images to push, {megabytes(total)} MB")
             progress = TransferProgress(run.say, "bundle", total)
-            mover = Mover(blobs, in_parallel, progress, progress.spare)
+            mover = Mover(blobs, in_parallel, progress, progress.spare, limit)
             each(_push, todo, mover, places, bundle, run.say)
             unpack(bundle, options["files_path"], stale)
-    return _result(tasks, options, access, run, bundle, seal, stale)
+    result = _result(tasks, options, access, run, bundle, seal, stale)
+    if journal.problem:
+        lost = "an upload that is cut short begins anew in the next run"
+        result["warnings"].append(f"journal {options['journal']} cannot be written ({journal.problem}): {lost}")
+    return result
 
 
 def wishes(options: dict, bundle) -> list[Wish]:

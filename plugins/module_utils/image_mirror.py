@@ -22,14 +22,12 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.mirror_task import S
 from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import check_folder
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_access import RegistryAccess
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import OFF, policy_of
-from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import RateLimit
+from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import rate_limit
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_progress import TransferProgress, megabytes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.upload_journal import UploadJournal
 
 # Images that are looked at and finished at the same time; their blobs share one budget.
 _IMAGES_AT_ONCE = 8
-# Bytes a second; with less, a piece of a blob takes longer than servers wait for it.
-_LEAST_RATE = 16 << 10
 
 
 def work(options: dict, run: Run) -> dict:
@@ -47,12 +45,10 @@ def work(options: dict, run: Run) -> dict:
     if parallel < 1:
         raise Failure(f"parallel is {parallel}", "give 1 or more")
     trust = policy_of(options, "signature_policy", "signature_keys")
-    rate = options["rate_limit"]
-    if rate is not None and rate < _LEAST_RATE:
-        raise Failure(f"rate_limit is {rate} bytes a second", f"give {_LEAST_RATE} or more, such as 10M, or leave it out")
+    limit = rate_limit(options)
     journal = UploadJournal("" if run.check_mode else options["journal"])
     # What is read ahead would go past the limit.
-    access = RegistryAccess(options, parallel, run.secrets, journal, in_parts=rate is None)
+    access = RegistryAccess(options, parallel, run.secrets, journal, in_parts=limit is None)
     places = Places(access, run.temp_dir)
     with (
         ThreadPoolExecutor(max_workers=_IMAGES_AT_ONCE) as images,
@@ -79,7 +75,7 @@ def work(options: dict, run: Run) -> dict:
                 archive.begin()
             todo = [task for task in tasks if task.writes and not task.failure]
             progress = TransferProgress(run.say, "mirror", _announce(todo, run.say))
-            mover = Mover(blobs, in_parallel, progress, progress.spare, RateLimit(rate) if rate else None)
+            mover = Mover(blobs, in_parallel, progress, progress.spare, limit)
             each(_copy, todo, mover, run.say)
             for archive in archives.values():
                 archive.finish()

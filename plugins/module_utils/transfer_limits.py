@@ -10,6 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+
+# Bytes a second; with less, a piece of a blob takes longer than servers wait for it.
+_LEAST_RATE = 16 << 10
 # A limited reader hands out as much as comes in this time, in seconds, so that it goes evenly.
 _STEP = 0.1
 _LEAST_PIECE, _MOST_PIECE = 4 << 10, 1 << 20
@@ -81,3 +85,14 @@ class RateLimit:
             self._free_at = begin + count / self._rate
         if begin > now:
             self._sleep(begin - now)
+
+
+def rate_limit(options: dict) -> RateLimit | None:
+    """The limit that the option `rate_limit` asks for, None where there is none.
+
+    :raises Failure: it is too small
+    """
+    rate = options["rate_limit"]
+    if rate is not None and rate < _LEAST_RATE:
+        raise Failure(f"rate_limit is {rate} bytes a second", f"give {_LEAST_RATE} or more, such as 10M, or leave it out")
+    return RateLimit(rate) if rate else None

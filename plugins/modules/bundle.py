@@ -125,6 +125,10 @@ options:
       - How many blobs are fetched at once, of all images together.
     type: int
     default: 8
+  rate_limit:
+    description:
+      - How many bytes a second are read, of all images together, such as V(10M) for 10 MiB. At least V(16K). Unlimited by default.
+    type: bytes
 requirements:
   - cryptography (Python), for signatures
 seealso:
@@ -293,6 +297,7 @@ def argument_spec():
         "signature_policy": {"type": "str", "choices": list(POLICIES), "default": "off"},
         "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "parallel": {"type": "int", "default": 8},
+        "rate_limit": {"type": "bytes"},
         **registry_access.OPTIONS,
     }
 

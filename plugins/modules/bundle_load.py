@@ -92,6 +92,16 @@ options:
       - How many blobs are sent at once, of all images together.
     type: int
     default: 8
+  rate_limit:
+    description:
+      - How many bytes a second are read, of all images together, such as V(10M) for 10 MiB. At least V(16K). Unlimited by default.
+    type: bytes
+  journal:
+    description:
+      - A folder that remembers which uploads have begun, as that of M(nanoagent.k8s.image_mirror), so that a later run goes on with what an
+        earlier one that was killed has sent. Empty for none.
+    type: path
+    default: ~/.ansible/nanoagent.k8s/uploads
 requirements:
   - cryptography (Python), for signatures
 seealso:
@@ -237,6 +247,8 @@ def argument_spec():
         "signature_policy": {"type": "str", "choices": list(POLICIES), "default": "off"},
         "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "parallel": {"type": "int", "default": 8},
+        "rate_limit": {"type": "bytes"},
+        "journal": {"type": "path", "default": "~/.ansible/nanoagent.k8s/uploads"},
         **registry_access.OPTIONS,
     }
 

@@ -218,7 +218,7 @@ def test_memory_stays_flat(registries, repository, tmp_path):
     peaks = []
     for name in ("small", "large"):
         make = {"path": str(tmp_path / f"{name}-bundle"), "images": [{"source": f"oci:{tmp_path / name}:one", "name": f"example.com/{repository}:1"}]}
-        load = {"path": make["path"], "rewrites": [{"source": "example.com", "destination": plain}], "registries": registries[:1]}
+        load = {"path": make["path"], "rewrites": [{"source": "example.com", "destination": plain}], "registries": registries[:1], "journal": ""}
         calls = [["bundle", {**make, "media_size": "100M"}], ["bundle_info", {"path": make["path"]}], ["bundle_load", load]]
         code = (
             "import importlib, json, sys; sys.path.insert(0, sys.argv[1])\n"

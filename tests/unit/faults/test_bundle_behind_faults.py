@@ -82,7 +82,7 @@ def play(seed: int, folder) -> tuple[bool, bool]:
                         if module is bundle:
                             given |= {"images": [{"source": name.replace(source.host, host), "name": "example.com/app:1"}], "media_size": 300_000}
                         else:
-                            given |= {"rewrites": [{"source": "example.com", "destination": host}]}
+                            given |= {"rewrites": [{"source": "example.com", "destination": host}], "journal": str(folder / f"{seed}-journal")}
                         done = attempt(module, **given)
                         outcomes.append(bool(done))
                         if module is bundle:

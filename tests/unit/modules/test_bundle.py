@@ -38,8 +38,10 @@ def target():
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """Pauses between tries are short, so that tests are."""
+def surroundings(monkeypatch, tmp_path_factory):
+    """Pauses between tries are short, so that tests are; the journal is in a folder of its own; no registry counts as far away, however slow the machine."""
+    monkeypatch.setattr(registry_stream, "_FAR", float("inf"))
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setattr(registry_stream.patience, "_FIRST_PAUSE", 0.001)
 
 
@@ -587,6 +589,28 @@ def test_loading_that_was_cut_short_is_repeated(transfer, source, target):
     assert len(uploads) == len(image.blobs)
 
 
+def test_a_limit_is_kept_to_when_made_and_when_loaded(transfer, source, target, monkeypatch):
+    taken = []
+    monkeypatch.setattr("ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits.RateLimit.take", lambda _self, count: taken.append(count))
+    image = single(1)
+    size = sum(map(len, image.blobs.values()))
+    well(transfer.make(images=[{"source": store(source, "app", image, "1")}], rate_limit="1M"))
+    assert sum(taken) == size
+    well(transfer.load(rate_limit="1M"))
+    assert sum(taken) == 2 * size and stored(target, "mirror/app", "1") == everything(image)
+
+
+def test_a_journal_that_cannot_be_written_is_told(transfer, source, target, tmp_path, monkeypatch):
+    kept = registry_stream.StreamingRegistry.__init__.__kwdefaults__
+    monkeypatch.setattr(registry_stream.StreamingRegistry.__init__, "__kwdefaults__", {**kept, "chunk": 200_000})
+    monkeypatch.setattr(registry_stream, "_NOTED", 64 << 10)
+    (tmp_path / "file").write_text("x")
+    image = single(1, layers=1, size=900_000, packing="plain")
+    well(transfer.make(images=[{"source": store(source, "app", image, "1")}]))
+    loaded = well(transfer.load(journal=str(tmp_path / "file/journal")))
+    assert "file/journal cannot be written" in str(loaded["warnings"]) and stored(target, "mirror/app", "1") == everything(image)
+
+
 # -- wrong input
 
 
@@ -610,6 +634,7 @@ def test_wrong_input_is_told_in_one_line(transfer, source, tmp_path):
         "leads elsewhere": {"files": [{"path": str(tmp_path / "file"), "name": "../x"}]},
         "is there twice": {"files": [{"path": str(tmp_path / "file"), "name": "a"}, {"path": str(tmp_path / "file"), "name": "a/b"}]},
         "give 1 or more": {"images": [{"source": name}], "parallel": 0},
+        "give 16384 or more": {"images": [{"source": name}], "rate_limit": "1K"},
         "is empty": {"images": [{"source": name}], "signature_policy": "require"},
     }
     for words, given in cases.items():
@@ -626,6 +651,7 @@ def test_wrong_input_of_load(transfer, source, target, tmp_path):
     well(transfer.make(images=[{"source": store(source, "app", single(1), "1")}]))
     assert "rewrites has no row for" in refused(transfer.load(rewrites=[{"source": "ghcr.io", "destination": "registry.example.com"}]))
     assert "nothing to do" in refused(transfer.load(rewrites=[]))
+    assert "give 16384 or more" in refused(transfer.load(rate_limit="1K"))
     assert "has no image example.com/none:1" in refused(transfer.load(images=["example.com/none:1"]))
     outside = tmp_path / "outside"
     outside.mkdir()
