@@ -12,12 +12,19 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_mirror import work
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes import images
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, multi, single, write_layout
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, multi, single, store, write_layout
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.mirror_process import killed_once
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 from checkout import CHECKOUT, collections_folder
 
 sys.path.insert(0, str(CHECKOUT / "tests/judges"))
@@ -246,6 +253,30 @@ def test_the_playbook_says_what_it_would_copy_and_copies_it(registries, secret, 
     name = f"{plain}/{repository}:1"
     assert f"{name}: would be copied, 0.0 MB" in play("--check")
     assert f"{name}: copied, 0.0 MB" in play() and f"{name}: unchanged" in play()
+
+
+def test_an_upload_that_was_killed_goes_on(registries, repository, tmp_path):
+    """The registry tells how much it has of a request that broke."""
+    plain = registries[0]["host"]
+    image = single(f"p1 {repository}", layers=1, size=24 << 20, packing="plain")
+    [layer] = [digest for digest, data in image.blobs.items() if len(data) > 24 << 20]
+    released = threading.Event()
+    with FakeRegistry() as source:
+        source.fail("GET", layer, keep=(20 << 20) + 5, until=released)
+        wish = {
+            "images": [pair(store(source, "app", image), f"{plain}/{repository}:1")],
+            "registries": [registries[0], {"host": source.host, "plain_http": True}],
+            "journal": str(tmp_path / "journal"),
+        }
+        killed_once(wish, tmp_path, lambda: source.sent_bytes > 20 << 20)
+        released.set()
+        assert len(list((tmp_path / "journal").iterdir())) == 1
+        source.sent_bytes = 0
+        options = ArgumentSpecValidator(image_mirror.argument_spec()).validate(wish).validated_parameters
+        assert work(options, Run(temp_dir=str(tmp_path)))["changed"]
+        # Some of it may have been on its way still.
+        assert source.sent_bytes < 16 << 20 and not list((tmp_path / "journal").iterdir())
+        assert not work(options, Run(temp_dir=str(tmp_path)))["changed"]
 
 
 def test_memory_stays_flat(registries, secret, repository, tmp_path):

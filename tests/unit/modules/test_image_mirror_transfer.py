@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -20,8 +17,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_plac
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import everything, single, store, stored
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.mirror_process import killed_once, until
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
-from checkout import collections_folder
 
 MIB = 1 << 20
 
@@ -183,37 +180,6 @@ def test_a_limited_copy_is_the_same_copy(run, far_away, monkeypatch):
 
 
 # --- after a process that was killed
-
-CODE = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.nanoagent.k8s.plugins.modules.image_mirror import argument_spec
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_mirror import work
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
-work(ArgumentSpecValidator(argument_spec()).validate(json.loads(sys.argv[2])).validated_parameters, Run(temp_dir=sys.argv[3]))
-"""
-
-
-def until(condition):
-    """Waits for something that comes, or else for a minute."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def killed_once(wish, folder, reached):
-    """Runs the job in a process of its own, and kills it when the condition holds."""
-    # With a limit nothing comes in parts, however long this machine takes to answer.
-    wish = {**wish, "rate_limit": "1G"}
-    process = subprocess.Popen([sys.executable, "-c", CODE, str(collections_folder()), json.dumps(wish), str(folder)], env=dict(os.environ))
-    try:
-        until(lambda: reached() or process.poll() is not None)
-        assert process.poll() is None
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture
