@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.applyset import remembering
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decide
+from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_of_nodes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
@@ -106,6 +108,16 @@ def test_what_was_left_out_stays_out():
     # Another choice of the user's says nothing of nodes.
     assert has_local_storage(nodes, [daemon_set(resources={"requests": {"cpu": "1"}})])
     assert has_local_storage(nodes, [{"kind": "DaemonSet", "metadata": {"name": "x"}, "spec": None}, {"kind": "ConfigMap"}])
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_the_sets_parent_tells_what_was_left_out(known):
+    options = agent_options()
+    applied = remembering(desired_objects(options, {"local_storage": known}))
+    parent = next(obj for obj in applied if obj["kind"] == "ConfigMap" and obj["metadata"]["name"] == "nanoagent")
+    assert facts_of_nodes(options, [accounting("ephemeral-storage")], parent)["local_storage"] is known
+    assert facts_of_nodes(options, [accounting("ephemeral-storage")], None)["local_storage"]
+    assert not facts_of_nodes(options, [accounting("cpu")], parent)["local_storage"]
 
 
 def test_amounts_become_text():
