@@ -77,6 +77,12 @@ def test_layers_that_are_kept_elsewhere_are_not_copied_and_a_warning_says_so(run
     assert not any(elsewhere["digest"] in line for line in [*source.requests, *target.requests])
 
 
+def test_two_hundred_layers(run, source, target):
+    image = single(1, layers=200, size=50)
+    assert run(arguments((store(source, "app", image), f"{target.host}/app:1"), hosts=[source, target]))["changed"]
+    assert stored(target, "app", "1") == everything(image)
+
+
 def test_manifests_of_an_unknown_type(run, target, tmp_path):
     image = single(1)
     write_layout(tmp_path / "layout", one=image)
