@@ -34,7 +34,7 @@ if [ -z "${KUBECONFIG:-}" ] || [ -z "${REGISTRY:-}" ]; then
 fi
 failed=0
 # A file stays on one worker: its tests share what is dear to set up.
-pytest -q -n 2 --dist loadfile --durations 15 -m "not own_cluster" tests/integration || failed=1
+pytest -q -n 4 --dist loadfile --durations 40 -m "not own_cluster" tests/integration || failed=1
 if [ -n "$own_clusters" ]; then
     wait "$own_clusters" || failed=1
     echo "The local cluster itself"

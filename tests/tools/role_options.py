@@ -60,11 +60,12 @@ ROLES = {
         short_description="Install the eBPF agent on a Kubernetes cluster",
         description=["Puts the collector on every eligible node with one call of the module P(nanoagent.k8s.agent#module)."],
         # One table and one lock file serve both.
-        defaults={"image": "{{ collector_image_result.image | default('') }}", "rewrites": "{{ mirror_rewrites | default([]) }}"},
+        defaults={"image": "{{ collector_image_result.image | default('') }}"},
         # Nothing here means the profile's image, or that of a values file.
         values={
             "image": "agent_image | default(omit, true)",
             "monitor": "agent_monitor_with_image if agent_monitor is defined else omit",
+            "rewrites": "agent_rewrites | default(mirror_rewrites | default([]))",
             "lock_file": LOCK_FILE,
         },
     ),
@@ -140,11 +141,11 @@ ROLES = {
             "The table and the registries are those of the role P(nanoagent.k8s.mirror#role), where there are none here.",
             "The result is in the variable C(registry_configuration_result), as the module returns it.",
         ],
-        defaults={
-            "rewrites": "{{ mirror_rewrites | default([]) }}",
+        values={
+            "rewrites": "registry_configuration_rewrites | default(mirror_rewrites | default([]))",
             # Logins and what else is the mirroring's own stays out.
-            "registries": "{{ mirror_registries | default([]) | map('dict2items')"
-            " | map('selectattr', 'key', 'in', ['host', 'ca_cert', 'validate_certs', 'plain_http']) | map('list') | map('items2dict') | list }}",
+            "registries": "registry_configuration_registries | default(mirror_registries | default([]) | map('dict2items')"
+            " | map('selectattr', 'key', 'in', ['host', 'ca_cert', 'validate_certs', 'plain_http']) | map('list') | map('items2dict') | list)",
         },
     ),
     "preload": Role(

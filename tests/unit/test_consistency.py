@@ -12,7 +12,16 @@ import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent_options import agent_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
-from ansible_collections.nanoagent.k8s.plugins.modules import agent, agent_info, bundle, bundle_load, collector_image, image_mirror, preflight, registry_configuration
+from ansible_collections.nanoagent.k8s.plugins.modules import (
+    agent,
+    agent_info,
+    bundle,
+    bundle_load,
+    collector_image,
+    image_mirror,
+    preflight,
+    registry_configuration,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())

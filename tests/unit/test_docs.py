@@ -249,7 +249,7 @@ def test_an_option_s_variable_is_its_name_behind_agent():
 
 
 @named
-@pytest.mark.parametrize("role", ["agent", "bundle", "bundle_load", "collector_image", "mirror", "preload", "registry_configuration", "verify", "uninstall", "preflight"])
+@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
 def test_every_variable_that_is_named_exists(document, role):
     words = set(re.findall(rf"(?<![\w./]){role}_[a-z_]*[a-z](?![\w/(])", document.read_text()))
     others = [path.name for path in (ROOT / "roles").iterdir() if path.name.startswith(f"{role}_")]

@@ -11,7 +11,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference impo
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_rewrites import rewritten, table_of
 
 DIGEST = f"sha256:{'1' * 64}"
-ROWS = [
+ROWS = (
     ("ghcr.io", "registry.example.com:5000/github"),
     ("ghcr.io/spyderbat", "registry.example.com:5000/mirror"),
     ("ghcr.io/spyderbat/nano-agent", "registry.example.com:5000/agents/nano"),
@@ -20,7 +20,7 @@ ROWS = [
     ("nginx", "other.example/web"),
     ("quay.io/", "third.example"),
     ("[fd00::1]:5000/a", "localhost:5000"),
-]
+)
 
 
 def table(rows=ROWS):

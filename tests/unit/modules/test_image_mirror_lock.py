@@ -97,7 +97,7 @@ def test_a_digest_stays_one_request(run, source, target, path):
     assert only(run(name))["destination"] == f"{target.host}/mirror/app"
     again = run(name)
     assert again["changed"] is False and again["requests"] == {target.host: {"HEAD": 1}}
-    [entry] = read_lock(str(path)).values()
+    [entry] = list(read_lock(str(path)).values())
     assert (entry["platforms"], entry["size"], entry["mirrors"]) == (["linux/arm64"], size_of(image), [f"{target.host}/mirror/app"])
 
 
@@ -109,7 +109,7 @@ def test_what_is_mirrored_already_is_entered_from_where_it_is(run, source, targe
     entered = run(name)
     assert entered["changed"] and entered["lock_changed"] and not only(entered)["changed"]
     assert (len(source.requests), len(target.writes())) == (seen, writes)
-    [entry] = read_lock(str(path)).values()
+    [entry] = list(read_lock(str(path)).values())
     assert entry["size"] == size_of(image)
 
 
@@ -183,12 +183,12 @@ def test_a_part_of_an_index_is_found_by_its_own_digest(run, source, target, path
     disk = {"source": name, "destination": f"oci-archive:{tmp_path}/app.tar", "platforms": ["linux/arm64"]}
     part = only(run(disk))["digest"]
     assert part != image.root and run(disk)["changed"] is False
-    [entry] = read_lock(str(path)).values()
+    [entry] = list(read_lock(str(path)).values())
     assert (entry["digest"], entry["size"], entry["mirrors"]) == (image.root, size_of(image), [f"oci-archive:{tmp_path}/app.tar:1@{part}"])
     # In the closed network: the archive is the source, and the name stays the vendor's.
     inside = {"source": f"oci-archive:{tmp_path}/app.tar", "destination": f"{target.host}/mirror/app:1"}
     assert only(run(inside))["digest"] == part and run(inside)["changed"] is False
-    [entry] = read_lock(str(path)).values()
+    [entry] = list(read_lock(str(path)).values())
     assert entry["source"] == name and f"{target.host}/mirror/app:1@{part}" in entry["mirrors"]
     options, _names = with_image_names({"image": name, "lock_file": str(path)})
     assert options["image"] == f"{target.host}/mirror/app@{part}"
