@@ -143,9 +143,7 @@ ROLES = {
         ],
         values={
             "rewrites": "registry_configuration_rewrites | default(mirror_rewrites | default([]))",
-            # Logins and what else is the mirroring's own stays out.
-            "registries": "registry_configuration_registries | default(mirror_registries | default([]) | map('dict2items')"
-            " | map('selectattr', 'key', 'in', ['host', 'ca_cert', 'validate_certs', 'plain_http']) | map('list') | map('items2dict') | list)",
+            "registries": "registry_configuration_registries | default(registry_configuration_of_mirror)",
         },
     ),
     "preload": Role(
