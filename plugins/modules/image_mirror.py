@@ -86,7 +86,7 @@ options:
     description:
       - Path of a YAML file that binds names to digests; for each source its digest, platforms, size and the destinations that hold it. It
         is made where it is missing, in a folder that exists, and written only where an entry changes. M(nanoagent.k8s.agent) reads it.
-      - What it has for a source is what is copied, also where the source's tag has moved since; then a warning and RV(images[].moved_to) tell so.
+      - What it has for a source is what is copied, also where the source's tag has moved since; RV(images[].moved_to) and a warning tell so.
     type: path
   update_lock:
     description:
