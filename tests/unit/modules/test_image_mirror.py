@@ -460,7 +460,10 @@ def test_a_token_is_sent_as_it_is(run, source, target):
 def test_a_token_that_runs_out_on_the_way_is_renewed(run, source):
     image = single(1, layers=6)
     with FakeRegistry(auth="bearer", password=PASSWORD) as target:
-        target.fail("PUT", "/uploads/", status=401, headers={"WWW-Authenticate": f'Bearer realm="http://{target.host}/token",service="fake"'}, times=2)
+        challenge = {"WWW-Authenticate": f'Bearer realm="http://{target.host}/token",service="fake"'}
+        # One refusal of each: a request that is refused twice has a wrong login.
+        for method in ("POST", "PUT"):
+            target.fail(method, "/uploads/", status=401, headers=challenge)
         wish = arguments((store(source, "app", image), f"{target.host}/app:1"), hosts=[source, target])
         wish["registries"][1].update(username="alice", password=PASSWORD)
         assert only(run(wish))["changed"]
