@@ -58,7 +58,9 @@ def test_all_is_well_before_in_between_and_after(run_tasks, wanted, kubectl, clu
     [before, checked] = run_tasks([ahead]), run_tasks([ahead], "--check")
     before, checked = before[0], checked[0]
     assert before["ok"] and before["headline"].startswith("errors 0, warnings 0"), before["table"]
-    assert before["requests"]["write"] == 0 and before["checks"] == checked["checks"] and not before["changed"]
+    # How much room is left changes with the pods of others.
+    alike = [[{**check, "evidence": ""} if check["check"] == "room" else check for check in each["checks"]] for each in (before, checked)]
+    assert before["requests"]["write"] == 0 and alike[0] == alike[1] and not before["changed"]
     assert not kubectl("get", "namespace", name, "--ignore-not-found")
     if cluster_env.get("AUDIT_LOG"):
         written = [request for request in audited(cluster_env, mark, name) if request[0] not in ("get", "list") and "dryRun=All" not in request[1]]

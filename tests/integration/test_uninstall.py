@@ -29,19 +29,19 @@ def owed(result: dict) -> list[tuple]:
 @pytest.fixture
 def installed(run_tasks, options, name):
     """Options of an agent that is installed and whose pods wait for an image; small, so that they fit on any node."""
-    small = {"requests": {"cpu": "1m", "memory": "1Mi"}}
-    [result] = run_tasks([{AGENT: {**options, "image": IMAGE, "wait": False, "priority_class": {"name": name}, "resources": small}}])
+    small = {"resources": {"requests": {"cpu": "1m", "memory": "1Mi"}}, "real_nodes_only": False}
+    [result] = run_tasks([{AGENT: {**options, **small, "image": IMAGE, "wait": False, "priority_class": {"name": name}}}])
     assert result["changed"], result
     return {**options, "state": "absent", "wait_timeout": 60}
 
 
 @pytest.fixture
 def dead_node(kubectl, name):
-    """A node without a kubelet: what is bound to it never starts and never ends."""
+    """A node without a kubelet: what is bound to it never starts and never ends. The agents of other tests leave it out, by its type."""
     node = {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name}},
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "type": "kwok"}},
         "status": {"allocatable": {"cpu": "8", "memory": "8Gi", "pods": "20"}, "capacity": {"cpu": "8", "memory": "8Gi", "pods": "20"}},
     }
     kubectl("create", "-f", "-", stdin=json.dumps(node))
