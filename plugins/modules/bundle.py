@@ -124,7 +124,7 @@ options:
     description:
       - How many blobs are fetched at once, of all images together.
     type: int
-    default: 8
+    default: 12
   rate_limit:
     description:
       - How many bytes a second are read, of all images together, such as V(10M) for 10 MiB. At least V(16K). Unlimited by default.
@@ -296,7 +296,7 @@ def argument_spec():
         "signing_passphrase": {"type": "str", "no_log": True},
         "signature_policy": {"type": "str", "choices": list(POLICIES), "default": "off"},
         "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
-        "parallel": {"type": "int", "default": 8},
+        "parallel": {"type": "int", "default": 12},
         "rate_limit": {"type": "bytes"},
         **registry_access.OPTIONS,
     }

@@ -43,7 +43,7 @@ options:
     description:
       - How many requests are made at once.
     type: int
-    default: 8
+    default: 12
 seealso:
   - module: nanoagent.k8s.bundle
 """
@@ -99,7 +99,7 @@ def argument_spec():
     return {
         "repositories": {"type": "list", "elements": "str", "required": True},
         "path": {"type": "path", "required": True},
-        "parallel": {"type": "int", "default": 8},
+        "parallel": {"type": "int", "default": 12},
         **registry_access.OPTIONS,
     }
 

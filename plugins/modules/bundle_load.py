@@ -91,7 +91,7 @@ options:
     description:
       - How many blobs are sent at once, of all images together.
     type: int
-    default: 8
+    default: 12
   rate_limit:
     description:
       - How many bytes a second are read, of all images together, such as V(10M) for 10 MiB. At least V(16K). Unlimited by default.
@@ -246,7 +246,7 @@ def argument_spec():
         "trusted_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
         "signature_policy": {"type": "str", "choices": list(POLICIES), "default": "off"},
         "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
-        "parallel": {"type": "int", "default": 8},
+        "parallel": {"type": "int", "default": 12},
         "rate_limit": {"type": "bytes"},
         "journal": {"type": "path", "default": "~/.ansible/nanoagent.k8s/uploads"},
         **registry_access.OPTIONS,

@@ -130,7 +130,7 @@ options:
         in O(registries) does not say.
       - Where fewer blobs than that are left and the source is far away, so that its answers take time, large blobs are read in several parts at once.
     type: int
-    default: 8
+    default: 12
   rate_limit:
     description:
       - How many bytes a second are read, of all images together, such as V(10M) for 10 MiB. At least V(16K). Unlimited by default.
@@ -343,7 +343,7 @@ def argument_spec():
         "referrers": {"type": "bool", "default": True},
         "signature_policy": {"type": "str", "choices": list(POLICIES), "default": OFF},
         "signature_keys": {"type": "list", "elements": "str", "default": [], "no_log": True},
-        "parallel": {"type": "int", "default": 8},
+        "parallel": {"type": "int", "default": 12},
         "rate_limit": {"type": "bytes"},
         "journal": {"type": "path", "default": "~/.ansible/nanoagent.k8s/uploads"},
         **registry_access.OPTIONS,
