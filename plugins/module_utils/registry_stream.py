@@ -389,7 +389,7 @@ def _index_entries(body):
     try:
         entries = json.loads(body)["manifests"]
         return [entry for entry in entries if isinstance(entry["digest"], str)]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

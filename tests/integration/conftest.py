@@ -139,3 +139,18 @@ def name(run_tasks, cluster_env, kubectl):
 def options(cluster_env, name):
     """Options of both modules that name this test's agent."""
     return {"kubeconfig": cluster_env["KUBECONFIG"], "name": name, "namespace": name}
+
+
+@pytest.fixture
+def secret(cluster_env):
+    """The password of the registry with TLS."""
+    return Path(cluster_env["REGISTRY_TLS_PASSWORD_FILE"]).read_text().strip()
+
+
+@pytest.fixture
+def registries(cluster_env):
+    """How the plain registry and the one with a password are reached; the password itself is in the variable `secret`."""
+    if not cluster_env.get("REGISTRY_TLS"):
+        pytest.skip("REGISTRY_TLS is not set: whoever brings a cluster may have no second registry, with TLS and a password")
+    tls = {"host": cluster_env["REGISTRY_TLS"], "ca_cert": cluster_env["REGISTRY_TLS_CA"], "username": cluster_env["REGISTRY_TLS_USER"]}
+    return [{"host": cluster_env["REGISTRY"], "plain_http": True}, {**tls, "password": "{{ secret }}"}]

@@ -32,20 +32,6 @@ def repository():
 
 
 @pytest.fixture
-def secret(cluster_env):
-    return Path(cluster_env["REGISTRY_TLS_PASSWORD_FILE"]).read_text().strip()
-
-
-@pytest.fixture
-def registries(cluster_env):
-    """How the plain registry and the one with a password are reached; the password itself is in the variable `secret`."""
-    if not cluster_env.get("REGISTRY_TLS"):
-        pytest.skip("REGISTRY_TLS is not set")
-    tls = {"host": cluster_env["REGISTRY_TLS"], "ca_cert": cluster_env["REGISTRY_TLS_CA"], "username": cluster_env["REGISTRY_TLS_USER"]}
-    return [{"host": cluster_env["REGISTRY"], "plain_http": True}, {**tls, "password": "{{ secret }}"}]
-
-
-@pytest.fixture
 def key(tmp_path):
     """(path of an encrypted private key, its public key in PEM)."""
     private = ed25519.Ed25519PrivateKey.generate()

@@ -45,20 +45,6 @@ def repository():
 
 
 @pytest.fixture
-def secret(cluster_env):
-    return Path(cluster_env["REGISTRY_TLS_PASSWORD_FILE"]).read_text().strip()
-
-
-@pytest.fixture
-def registries(cluster_env):
-    """How both registries are reached; the password itself is in the variable `secret`."""
-    if not cluster_env.get("REGISTRY_TLS"):
-        pytest.skip("REGISTRY_TLS is not set")
-    tls = {"host": cluster_env["REGISTRY_TLS"], "ca_cert": cluster_env["REGISTRY_TLS_CA"], "username": cluster_env["REGISTRY_TLS_USER"]}
-    return [{"host": cluster_env["REGISTRY"], "plain_http": True}, {**tls, "password": "{{ secret }}"}]
-
-
-@pytest.fixture
 def skopeo(cluster_env, secret, tmp_path):
     """skopeo(*arguments) -> its output, logged in to the registry with TLS."""
     folder = tmp_path / "skopeo"

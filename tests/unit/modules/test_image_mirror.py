@@ -217,11 +217,12 @@ def test_what_refers_to_an_image_comes_along(run, at_source, at_target):
         assert without["referrers"] == [] and ("bare", parts.root) not in target.manifests
 
 
-def test_a_damaged_list_of_referrers_is_asked_for_again_and_leaves_nothing_behind_silently(run, source, target):
+@pytest.mark.parametrize("body", [b'{"manif', b'{"manifests":' + b"[" * 100_000], ids=["cut", "deep"])
+def test_a_damaged_list_of_referrers_is_asked_for_again_and_leaves_nothing_behind_silently(run, source, target, body):
     image = single(1)
     name, about = store(source, "app", image), artifact(image.entry(), b"about it")
     store(source, "app", about)
-    damaged = {"status": 200, "body": b'{"manif', "headers": {"Content-Type": images.TYPES["oci"]["index"]}}
+    damaged = {"status": 200, "body": body, "headers": {"Content-Type": images.TYPES["oci"]["index"]}}
     source.fail("GET", f"/referrers/{image.root}", times=2, **damaged)
     assert only(run(arguments((name, f"{target.host}/app:1"), hosts=[source, target])))["referrers"] == [about.root]
     source.fail("GET", f"/referrers/{image.root}", times=100, **damaged)
