@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "tools")]
 
+from ansible_fork import AnsiblePlaybook  # noqa: E402 (the path comes first)
 from checkout import CHECKOUT, collections_folder  # noqa: E402 (the path comes first)
 
 sys.path.insert(0, str(collections_folder()))
@@ -36,8 +37,33 @@ def cluster_env() -> dict:
     return dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
 
 
+@pytest.fixture(scope="session")
+def ansible_playbook():
+    """ansible_playbook(*arguments, NAME=value) -> its subprocess.CompletedProcess; NAME is added to its environment."""
+    started = {}
+
+    def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess:
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()),
+            "ANSIBLE_ACTION_PLUGINS": str(CHECKOUT / "tests" / "integration" / "action_plugins"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "true",
+            **variables,
+        }
+        key = tuple(sorted(environment.items()))
+        if key not in started:
+            started[key] = AnsiblePlaybook(environment)
+        return started[key].run([str(argument) for argument in arguments])
+
+    yield run
+    for process in started.values():
+        process.close()
+
+
 @pytest.fixture
-def run_tasks(tmp_path):
+def run_tasks(tmp_path, ansible_playbook):
     """Run tasks with ansible-playbook and return their results, one for each, in order.
 
     run_tasks([{"nanoagent.k8s.collector_image": {...}}], "--check") goes on after a failed task. The process itself is
@@ -49,26 +75,13 @@ def run_tasks(tmp_path):
         results.unlink(missing_ok=True)
         numbered = [{**task, "register": f"task_{number}", "ignore_errors": True} for number, task in enumerate(tasks)]
         names = ", ".join(f"task_{number}" for number in range(len(tasks)))
-        write = {
-            "ansible.builtin.copy": {"content": "{{ [" + names + "] | to_json }}", "dest": str(results), "mode": "0600"},
-            "check_mode": False,
-            "diff": False,
-        }
-        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [*numbered, write]}
+        keep = {"keep": {"content": "{{ [" + names + "] | to_json }}", "path": str(results)}, "no_log": True}
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [*numbered, keep]}
         play["vars"] = {"ansible_python_interpreter": sys.executable}
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         (tmp_path / "variables.json").write_text(json.dumps(variables or {}))
         (tmp_path / "variables.json").chmod(0o600)
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "true",
-        }
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), str(tmp_path / "play.yml")]
-        command += ["-e", f"@{tmp_path / 'variables.json'}", *arguments]
-        run.process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        run.process = ansible_playbook(tmp_path / "play.yml", "-e", f"@{tmp_path / 'variables.json'}", *arguments)
         assert results.exists(), run.process.stdout + run.process.stderr
         return json.loads(results.read_text())
 

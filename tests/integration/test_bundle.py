@@ -92,7 +92,7 @@ def test_what_we_write_skopeo_reads(run_tasks, registries, repository, tmp_path,
         assert {*each.blobs, *each.manifests} <= {digest_of(path.read_bytes()) for path in target.iterdir()}
 
 
-def test_the_whole_way_with_the_playbooks(registries, secret, repository, key, cluster_env, tmp_path):
+def test_the_whole_way_with_the_playbooks(registries, secret, repository, key, cluster_env, tmp_path, ansible_playbook):
     """Made, signed, checked and loaded by the roles; then an update as a delta against what the registry has."""
     plain, tls = (entry["host"] for entry in registries)
     first, second = multi("c1", layers=2, size=50_000), multi("c1", layers=3, size=50_000)
@@ -117,9 +117,7 @@ def test_the_whole_way_with_the_playbooks(registries, secret, repository, key, c
     def play(playbook: str, *arguments: str, **more) -> str:
         (tmp_path / "variables.json").write_text(json.dumps({**variables, **more, "ansible_python_interpreter": sys.executable}))
         (tmp_path / "variables.json").chmod(0o600)
-        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()), "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_NOCOLOR": "true"}
-        command = [Path(sys.executable).with_name("ansible-playbook"), CHECKOUT / "playbooks" / playbook, "-e", f"@{tmp_path / 'variables.json'}"]
-        done = subprocess.run([*command, "-vvv", "--diff", *arguments], env=environment, capture_output=True, text=True, check=False)
+        done = ansible_playbook(CHECKOUT / "playbooks" / playbook, "-e", f"@{tmp_path / 'variables.json'}", "-vvv", "--diff", *arguments)
         output = done.stdout + done.stderr
         assert done.returncode == 0, output
         assert secret not in output and PASSPHRASE not in output

@@ -8,13 +8,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import threading
 import uuid
-from pathlib import Path
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -223,16 +221,14 @@ def test_refusals_are_one_clear_line(run_tasks, registries, secret, repository, 
     assert secret not in output and "wr0ng-canary" not in output
 
 
-def test_the_playbook_says_what_it_would_copy_and_copies_it(registries, secret, repository, tmp_path):
+def test_the_playbook_says_what_it_would_copy_and_copies_it(registries, secret, repository, tmp_path, ansible_playbook):
     plain = registries[0]["host"]
     write_layout(tmp_path / "made", one=single("n1"))
     variables = {"mirror_images": [pair(f"oci:{tmp_path / 'made'}", f"{plain}/{repository}:1")], "mirror_registries": registries, "secret": secret}
     (tmp_path / "variables.json").write_text(json.dumps(variables))
 
     def play(*arguments):
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), str(CHECKOUT / "playbooks/mirror.yml"), "-e", f"@{tmp_path / 'variables.json'}"]
-        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()), "ANSIBLE_LOCALHOST_WARNING": "false"}
-        done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+        done = ansible_playbook(CHECKOUT / "playbooks/mirror.yml", "-e", f"@{tmp_path / 'variables.json'}", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

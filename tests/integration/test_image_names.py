@@ -6,16 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import uuid
-from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.nanoagent.k8s.tests.integration.agents import AGENT, one_line
-from checkout import CHECKOUT, collections_folder
+from checkout import CHECKOUT
 
 MIRROR, PREFLIGHT = "nanoagent.k8s.image_mirror", "nanoagent.k8s.preflight"
 
@@ -94,7 +91,7 @@ def test_from_a_vendor_s_name_to_pods_that_run_the_locked_bytes(run_tasks, optio
     assert f"{source}/collector:2 is not in the lock file" in one_line(wrong) and images(kubectl, name) == found
 
 
-def test_one_file_of_variables_serves_three_playbooks(built, repository, cluster_env, tmp_path):
+def test_one_file_of_variables_serves_three_playbooks(built, repository, cluster_env, tmp_path, ansible_playbook):
     registry = cluster_env["REGISTRY"]
     source, mirror = f"{registry}/{repository}/vendor", f"{registry}/{repository}/mirror/{repository}/vendor"
     digest = built(f"{source}/collector:1")
@@ -111,9 +108,7 @@ def test_one_file_of_variables_serves_three_playbooks(built, repository, cluster
     (tmp_path / "variables.yml").write_text(json.dumps(variables))
 
     def play(name, *arguments):
-        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()), "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_NOCOLOR": "true"}
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), str(CHECKOUT / f"playbooks/{name}.yml"), "-e", f"@{tmp_path / 'variables.yml'}"]
-        done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+        done = ansible_playbook(CHECKOUT / f"playbooks/{name}.yml", "-e", f"@{tmp_path / 'variables.yml'}", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

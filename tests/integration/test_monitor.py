@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.nanoagent.k8s.plugins.module_utils import monitor_bundled
 from ansible_collections.nanoagent.k8s.tests.integration.agents import AGENT, IMAGE, one_line, until
-from checkout import CHECKOUT, collections_folder
+from checkout import CHECKOUT
 
 BINARIES = {arch: str(CHECKOUT / f"files/monitor/bin/monitor-linux-{arch}") for arch in ("amd64", "arm64")}
 SMALL = {"requests": {"cpu": "1m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
@@ -87,7 +85,7 @@ def test_it_is_given_the_rights_that_it_names():
 
 
 @pytest.mark.parametrize("archive", [False, True], ids=["pushed", "archived"])
-def test_the_roles_build_its_image_and_hand_it_on(cluster_env, tmp_path, archive):
+def test_the_roles_build_its_image_and_hand_it_on(cluster_env, tmp_path, archive, ansible_playbook):
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False}
     play["tasks"] = [{"ansible.builtin.include_role": {"name": f"nanoagent.k8s.{role}"}} for role in ("collector_image", "agent")]
     (tmp_path / "play.yml").write_text(json.dumps([play]))
@@ -101,9 +99,7 @@ def test_the_roles_build_its_image_and_hand_it_on(cluster_env, tmp_path, archive
         "ansible_python_interpreter": sys.executable,
         **({"collector_image_monitor_archive": str(tmp_path / "monitor.tar")} if archive else {}),
     }
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(collections_folder()), "ANSIBLE_LOCALHOST_WARNING": "false"}
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(tmp_path / "play.yml"), "-e", json.dumps(variables)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = ansible_playbook(tmp_path / "play.yml", "-e", json.dumps(variables))
     assert done.returncode == 0, done.stdout + done.stderr
     objects = list(yaml.safe_load_all((tmp_path / "manifests/bundle.yaml").read_text()))
     images = {obj["kind"]: obj["spec"]["template"]["spec"]["containers"][0]["image"] for obj in objects if obj["kind"] in ("DaemonSet", "Deployment")}

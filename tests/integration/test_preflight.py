@@ -333,16 +333,13 @@ def test_runtime_classes_with_a_kernel_of_their_own(run_tasks, wanted, kubectl, 
         kubectl("delete", "runtimeclass", name)
 
 
-def test_the_playbook_takes_the_variables_of_the_installation(wanted, cluster_env, name, tmp_path):
-    root = Path(__file__).parents[2]
+def test_the_playbook_takes_the_variables_of_the_installation(wanted, cluster_env, name, tmp_path, ansible_playbook):
     variables = {f"agent_{key}": value for key, value in wanted.items()}
     variables.update(preflight_skip=["rights"], ansible_python_interpreter=sys.executable)
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root / ".build/collections"), "ANSIBLE_LOCALHOST_WARNING": "false"}
 
     def run(**more):
         (tmp_path / "variables.json").write_text(json.dumps({**variables, **more}))
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "nanoagent.k8s.preflight", "-e", f"@{tmp_path / 'variables.json'}"]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return ansible_playbook("nanoagent.k8s.preflight", "-e", f"@{tmp_path / 'variables.json'}")
 
     well = run()
     assert well.returncode == 0 and "errors 0" in well.stdout and "RESULT" in well.stdout, well.stdout + well.stderr

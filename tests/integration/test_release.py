@@ -66,14 +66,17 @@ def test_it_makes_the_image_and_the_manifests_from_where_it_is_installed(install
 
 
 @pytest.mark.parametrize("playbook", sorted(path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")))
-def test_playbooks_are_found_by_their_full_names(installed, playbook):
+def test_playbooks_are_found_by_their_full_names(installed, playbook, ansible_playbook):
     folder, _names = installed
-    run("ansible-playbook", "--syntax-check", "-i", "localhost,", f"nanoagent.k8s.{playbook}", ANSIBLE_COLLECTIONS_PATH=str(folder))
+    done = ansible_playbook("--syntax-check", "-i", "localhost,", f"nanoagent.k8s.{playbook}", ANSIBLE_COLLECTIONS_PATH=str(folder))
+    assert done.returncode == 0 and f"playbook: {folder}/ansible_collections/nanoagent/k8s/playbooks/{playbook}.yml\n" in done.stdout, done.stdout + done.stderr
 
 
 def test_every_module_and_role_is_documented(installed):
     folder, _names = installed
-    for module in (path.stem for path in (CHECKOUT / "plugins/modules").glob("*.py")):
-        assert "EXAMPLES" in run("ansible-doc", f"nanoagent.k8s.{module}", ANSIBLE_COLLECTIONS_PATH=str(folder))
-    for role in (path.name for path in (CHECKOUT / "roles").iterdir()):
-        assert "main" in run("ansible-doc", "-t", "role", f"nanoagent.k8s.{role}", ANSIBLE_COLLECTIONS_PATH=str(folder))
+    modules = {f"nanoagent.k8s.{path.stem}" for path in (CHECKOUT / "plugins/modules").glob("*.py")}
+    told = json.loads(run("ansible-doc", "--json", *modules, ANSIBLE_COLLECTIONS_PATH=str(folder)))
+    assert {module for module, each in told.items() if each["doc"]["options"] and each["examples"].strip()} == modules
+    roles = {f"nanoagent.k8s.{path.name}" for path in (CHECKOUT / "roles").iterdir()}
+    told = json.loads(run("ansible-doc", "-t", "role", "--json", *roles, ANSIBLE_COLLECTIONS_PATH=str(folder)))
+    assert {role for role, each in told.items() if each["entry_points"]["main"]["short_description"]} == roles

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -145,26 +146,39 @@ def test_the_role_hands_on_a_few_numbers_and_fails_where_the_policy_does(install
     assert process.returncode != 0 and "accept '`false`' does not hold" in shown and "CUSTOM STATS" not in shown
 
 
-def test_watching_tells_what_happens_while_it_happens(installed, play, kubectl, run_tasks, elsewhere):
-    namespace = installed["namespace"]
-    node = first_node(kubectl)
-    selected = ("-n", namespace, "--field-selector", f"spec.nodeName={node}")
-    pod = kubectl("get", "pods", *selected, "-o", "jsonpath={.items[0].metadata.name}")
-    # Well only when another pod has taken the place of this one. Other nodes, which other tests take down, do not count.
+@pytest.fixture
+def labelled(kubectl, name):
+    """(node, label): a node that this test alone has labelled with `yes`."""
+    node, label = first_node(kubectl), f"{name}/watched"
+    kubectl("label", "node", node, f"{label}=yes")
+    yield node, label
+    kubectl("label", "node", node, f"{label}-")
+
+
+def test_watching_tells_what_happens_while_it_happens(options, push, shipped, play, kubectl, run_tasks, elsewhere, name, labelled):
+    node, label = labelled
+    [result] = run_tasks([{AGENT: {**options, "image": push(shipped), "node_selector": {label: "yes"}}}])
+    assert result["changed"] and result["summary"]["ready"] == 1, result
+    [pod] = kubectl("get", "pods", "-n", name, "-l", "app.kubernetes.io/name=nanoagent", "-o", "jsonpath={.items[*].metadata.name}").split()
+    # Well only when another pod has taken the place of this one.
     accept = f"!contains(nodes[].pod, '{pod}') && nodes[?node=='{node}'].ready == [`true`]"
-    process = play(variables(installed, verify_watch=True, verify_watch_timeout=120, verify_max_unready="100%", verify_accept=accept))
+    process = play(variables(options, verify_watch=True, verify_watch_timeout=120, verify_accept=accept))
     told = []
     for line in process.stdout:
         if line.startswith("[localhost] "):
             told.append(line.split(" ", 2)[2].strip())
+            # Each step waits until the one before was told, so that none is over before it was seen.
             if len(told) == 1:
-                kubectl("delete", "pod", "-n", namespace, pod, "--wait=false")
+                kubectl("label", "node", node, f"{label}-")
+            elif told[-1].startswith(f"{node} ") and "-> not eligible" in told[-1]:
+                kubectl("label", "node", node, f"{label}=yes")
     assert process.wait() == 0
-    assert told[0].endswith(" nodes ready")
-    own = [line.partition(",")[0].partition(":")[0] for line in told[1:] if line.startswith(f"{node} ")]
-    # On a node that joined within the last two minutes a pod on its way is part of joining.
-    assert own in [[f"{node} ready -> {between}", f"{node} {between} -> ready"] for between in ("rolling", "joining")]
+    assert told[0] == "1 of 1 nodes ready"
+    own = [line.partition(",")[0].partition(":")[0].removeprefix(f"{node} ") for line in told[1:] if line.startswith(f"{node} ")]
+    steps = [step.split(" -> ") for step in own]
+    assert steps[0][0] == "ready" and steps[-1][1] == "ready" and "not eligible" in [after for _before, after in steps], told
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(steps)), told
     # A process of its own has nobody to tell before its end.
-    watching = {**installed, "watch": True, "max_unready": "100%", "accept": accept}
+    watching = {**options, "watch": True, "accept": accept}
     [result] = run_tasks([{INFO: watching, "vars": {"ansible_python_interpreter": elsewhere}}])
     assert result["ok"] and not [change for change in result["changes"] if change["node"] == node]

@@ -14,12 +14,17 @@ type Author struct {
 }
 
 // LastAuthor is the newest of the managers of an object's fields; nil where
-// there is none. The API keeps none for a deletion.
+// there is none. The API keeps none for a deletion. It keeps whole seconds: of
+// two writes in one of them, that of a subresource counts as the later, since
+// an object is there before its status is.
 func LastAuthor(meta *metav1.ObjectMeta) *Author {
 	var newest *metav1.ManagedFieldsEntry
 	for i := range meta.ManagedFields {
 		entry := &meta.ManagedFields[i]
-		if entry.Time != nil && (newest == nil || newest.Time.Before(entry.Time)) {
+		if entry.Time == nil {
+			continue
+		}
+		if newest == nil || newest.Time.Before(entry.Time) || (newest.Time.Equal(entry.Time) && newest.Subresource == "" && entry.Subresource != "") {
 			newest = entry
 		}
 	}

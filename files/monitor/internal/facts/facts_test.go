@@ -179,4 +179,10 @@ func TestTheLastAuthor(t *testing.T) {
 	if got := LastAuthor(&metav1.ObjectMeta{}); got != nil {
 		t.Error(got)
 	}
+	controller, kubelet := metav1.ManagedFieldsEntry{Manager: "controller", Time: at(4)}, metav1.ManagedFieldsEntry{Manager: "kubelet", Subresource: "status", Time: at(4)}
+	for _, entries := range [][]metav1.ManagedFieldsEntry{{controller, kubelet}, {kubelet, controller}} {
+		if got := LastAuthor(&metav1.ObjectMeta{ManagedFields: entries}); got == nil || got.Manager != "kubelet" {
+			t.Error(entries, got)
+		}
+	}
 }
