@@ -15,9 +15,11 @@ MONITOR_SOURCES := $(shell find $(MONITOR) -name '*.go' -o -name 'go.*' | grep -
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(COLLECTIONS)
 export ANSIBLE_LOCALHOST_WARNING := false
+# Thousands of tests are compiled once, not at each run.
+unexport PYTHONDONTWRITEBYTECODE
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-.PHONY: help demo test unit scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
+.PHONY: help demo test unit loopback scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,10 +27,13 @@ help: ## this list
 demo: $(VENV)/ready $(LINK) $(BINARIES) ## install on a local three-node Kubernetes (or on KUBECONFIG= with REGISTRY=) and show what the agent sees
 	@$(PYTHON) tests/demo
 
-test: lint unit scores integration ## all tests: linters, unit tests, judges of the manifests, tests on a real cluster
+test: lint unit loopback scores integration ## all tests: linters, unit tests, judges of the manifests, tests on a real cluster
 
 unit: $(VENV)/ready $(LINK) ## unit tests of the collection: offline, seconds
-	@$(PYTHON) -m pytest -q -n 2 tests/unit
+	@$(PYTHON) -m pytest -q -n 2 -m "not loopback" tests/unit
+
+loopback: $(VENV)/ready $(LINK) ## images and requests against servers of the tests' own, with faults: offline, a minute
+	@$(PYTHON) -m pytest -q -n 4 -m loopback tests/unit
 
 scores: $(VENV)/ready $(LINK) ## what kube-score and checkov find in the rendered manifests
 	@$(PYTHON) tests/tools/scores.py

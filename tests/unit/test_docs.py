@@ -240,8 +240,9 @@ def test_every_link_into_the_project_leads_somewhere(document):
             assert anchor in {slug(title) for title in re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE)}, target
 
 
+@cache
 def role_variables(role):
-    return set(yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"])
+    return frozenset(yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"])
 
 
 def test_an_option_s_variable_is_its_name_behind_agent():
@@ -275,6 +276,7 @@ def test_what_is_said_to_leave_the_agents_alone_changes_no_pod_template(name):
 # -- rights
 
 
+@cache
 def rights():
     """The (verb, resource) pairs that the manifests in docs/install.md grant."""
     granted = set()
@@ -283,7 +285,7 @@ def rights():
             for rule in obj.get("rules") or []:
                 for group in rule["apiGroups"]:
                     granted |= {(verb, f"{resource}.{group}" if group else resource) for resource in rule["resources"] for verb in rule["verbs"]}
-    return granted
+    return frozenset(granted)
 
 
 def test_the_least_rights_let_the_installer_look_for_everything():

@@ -25,6 +25,8 @@ from ansible_collections.nanoagent.k8s.tests.faults.proxy import FaultProxy
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, everything, multi, store, stored
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
+pytestmark = pytest.mark.loopback
+
 FIRST, COUNT = (int(part) for part in os.environ.get("FAULT_SEEDS", "0:12").split(":"))
 PARALLEL = 6
 # The client's time, and that for which a registry is away, passes so much faster.

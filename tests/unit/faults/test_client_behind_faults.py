@@ -24,6 +24,8 @@ from ansible_collections.nanoagent.k8s.tests.faults.plan import Plan
 from ansible_collections.nanoagent.k8s.tests.faults.proxy import FaultProxy
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
 
+pytestmark = pytest.mark.loopback
+
 VERSION = {"major": "1", "minor": "36"}
 CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "n", "uid": "1"}}
 MODIFIED = Answer(409, b'{"kind": "Status", "reason": "Conflict", "message": "the object has been modified"}')

@@ -28,6 +28,8 @@ from ansible_collections.nanoagent.k8s.tests.faults.proxy import FaultProxy
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, everything, multi, single, store, stored
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
+pytestmark = pytest.mark.loopback
+
 FIRST, COUNT = (int(part) for part in os.environ.get("FAULT_SEEDS", "0:40").split(":"))
 # Most of a seed is waiting for a pause to end.
 PARALLEL = 6

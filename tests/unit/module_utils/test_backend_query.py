@@ -16,6 +16,8 @@ from ansible_collections.nanoagent.k8s.tests.backend.backend import Backend
 from ansible_collections.nanoagent.k8s.tests.backend.forward_proxy import ForwardProxy
 from ansible_collections.nanoagent.k8s.tests.faults.authority import Authority
 
+pytestmark = pytest.mark.loopback
+
 FIRST, SECOND = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 NONCE = f"{FIRST}-{SECOND}"
 TOKEN = "token-that-nobody-may-see"

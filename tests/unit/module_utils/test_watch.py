@@ -17,6 +17,8 @@ from ansible_collections.nanoagent.k8s.plugins.modules.agent_info import argumen
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.reports import CASES, row
 
+pytestmark = pytest.mark.loopback
+
 CASE = {case[1]: case for _weight, case in CASES}
 LABELS = {"app.kubernetes.io/name": "nanoagent"}
 DAEMON_SET = {

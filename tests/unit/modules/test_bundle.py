@@ -22,6 +22,8 @@ from ansible_collections.nanoagent.k8s.tests.unit.fakes.signatures import ARCHIV
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+pytestmark = pytest.mark.loopback
+
 PASSPHRASE = "canary-passphrase"
 
 

@@ -21,6 +21,8 @@ from ansible_collections.nanoagent.k8s.tests.unit.fakes import images
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, everything, multi, single, store, stored, write_layout
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
+pytestmark = pytest.mark.loopback
+
 PASSWORD = "canary-pa55-word"
 
 

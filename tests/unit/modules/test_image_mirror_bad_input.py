@@ -17,6 +17,8 @@ from ansible_collections.nanoagent.k8s.tests.unit.fakes import images
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import everything, multi, single, store, stored, write_layout
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
+pytestmark = pytest.mark.loopback
+
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, tmp_path_factory):

@@ -20,6 +20,8 @@ from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import everything, multi, single, store, stored
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
+pytestmark = pytest.mark.loopback
+
 
 @pytest.fixture
 def source():

@@ -23,6 +23,8 @@ from ansible_collections.nanoagent.k8s.tests.unit.fakes.signatures import (
     simple_signature,
 )
 
+pytestmark = pytest.mark.loopback
+
 
 @pytest.fixture
 def run(run_module, monkeypatch):

@@ -20,6 +20,8 @@ from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import everything
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.mirror_process import killed_once, until
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
+pytestmark = pytest.mark.loopback
+
 MIB = 1 << 20
 
 
