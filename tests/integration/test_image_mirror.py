@@ -21,7 +21,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes import images
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import artifact, digest_of, multi, single, store, write_layout
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.mirror_process import killed_once
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.killed_job import killed_once
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 from checkout import CHECKOUT, collections_folder
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_plac
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.modules import image_mirror
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.images import everything, single, store, stored
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.mirror_process import killed_once, until
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.killed_job import killed_once, until
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.registry import FakeRegistry
 
 pytestmark = pytest.mark.loopback
@@ -182,14 +181,6 @@ def test_a_limited_copy_is_the_same_copy(run, far_away, monkeypatch):
 
 
 # --- after a process that was killed
-
-
-@pytest.fixture
-def stopping():
-    """An event that lets a held download go, at the latest after the test."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def notes():
