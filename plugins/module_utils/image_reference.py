@@ -80,6 +80,16 @@ def parse_reference(text: str) -> Reference:
     return Reference(host, repository, tag, digest)
 
 
+def registry_host(text: str) -> str:
+    """The host of an entry of `registries`, as images' names have it.
+
+    :raises Failure: no image's name could have it
+    """
+    if "/" in text or not is_host(text):
+        raise Failure(f"registries has the host {text!r}, which is no registry's name", "write it as in images, as registry.example.com:5000")
+    return parse_reference(f"{text}/any").host
+
+
 def is_pinned(image: str) -> bool:
     """Whether the name ends in a sha256 digest, so that it names the same bytes everywhere and for ever."""
     return bool(DIGEST.fullmatch(image.partition("@")[2]))

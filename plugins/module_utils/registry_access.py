@@ -10,7 +10,7 @@ import os
 import threading
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import registry_host
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_credentials import Credentials, docker_config_credentials, pull_secret_credentials
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_stream import StreamingRegistry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import Slots
@@ -57,7 +57,7 @@ class RegistryAccess:
         self._secret = _secret(options["pull_secret"])
         self._entries, self._clients, self._lock = {}, {}, threading.Lock()
         for entry in options["registries"]:
-            host = parse_reference(f"{entry['host']}/any").host
+            host = registry_host(entry["host"])
             if host in self._entries:
                 raise Failure(f"registries has {host} twice", "leave one entry a host")
             self._entries[host] = _checked(entry)

@@ -11,7 +11,7 @@ import re
 from ansible_collections.nanoagent.k8s.plugins.module_utils import nodes_containerd, nodes_openshift, nodes_registries_conf
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.file_tree import synchronise_tree
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_host, parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import registry_host
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_rewrites import table_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_label
@@ -58,9 +58,7 @@ def files(options: dict) -> tuple[dict[str, str], list[str]]:
 def _servers(entries):
     found = {}
     for entry in entries:
-        if "/" in entry["host"] or not is_host(entry["host"]):
-            raise Failure(f"registries has the host {entry['host']!r}, which is no registry's name", "write it as in images, as registry.example.com:5000")
-        host = parse_reference(f"{entry['host']}/any").host
+        host = registry_host(entry["host"])
         if host in found:
             raise Failure(f"registries has {host} twice", "leave one entry a host")
         authority = _authority(entry["ca_cert"], host) if entry.get("ca_cert") else ""

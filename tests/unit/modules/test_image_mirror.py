@@ -517,6 +517,7 @@ def test_wrong_names(run, source, tmp_path):
     assert "destination docker.io/library/c:1 twice" in refused(run, arguments(("a:1", "c:1"), ("b:1", "c:1")))
     assert "is source and destination" in refused(run, arguments((f"oci-archive:{tmp_path}/a", f"docker-archive:{tmp_path}/a")))
     assert "host 'a:b:c'" in refused(run, {**arguments(("a:1", "c:1")), "registries": [{"host": "a:b:c"}]})
+    assert "the host 'mirror', which is no registry's name" in refused(run, {**arguments(("a:1", "c:1")), "registries": [{"host": "mirror"}]})
     assert "twice" in refused(run, {**arguments(("a:1", "c:1")), "registries": [{"host": "h.x"}, {"host": "h.x"}]})
     assert "parallel is 0" in refused(run, {**arguments(("a:1", "c:1")), "parallel": 0})
     assert "pull_secret is no Secret" in refused(run, {**arguments((f"{source.host}/a:1", "h.x/c:1"), hosts=[source]), "pull_secret": "rubbish"})
