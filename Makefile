@@ -19,7 +19,7 @@ export ANSIBLE_LOCALHOST_WARNING := false
 unexport PYTHONDONTWRITEBYTECODE
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-.PHONY: help demo test unit loopback scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
+.PHONY: help demo test offline unit loopback scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,14 @@ help: ## this list
 demo: $(VENV)/ready $(LINK) $(BINARIES) ## install on a local three-node Kubernetes (or on KUBECONFIG= with REGISTRY=) and show what the agent sees
 	@$(PYTHON) tests/demo
 
-test: lint unit loopback scores integration ## all tests: linters, unit tests, judges of the manifests, tests on a real cluster
+test: $(VENV)/ready $(LINK) ## all tests: linters, unit tests, judges of the manifests, tests on a real cluster
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint offline
+	@$(MAKE) --no-print-directory integration
+
+offline: # what needs no cluster, beside the linters, most of which use one processor
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory loopback
+	@$(MAKE) --no-print-directory scores
 
 unit: $(VENV)/ready $(LINK) ## unit tests of the collection: offline, seconds
 	@$(PYTHON) -m pytest -q -n 2 -m "not loopback" tests/unit

@@ -23,24 +23,25 @@ echo "The cluster monitor"
 make --no-print-directory -C files/monitor vet test GO="$(python tests/tools/find_go.py)"
 echo "The report's page in a browser"
 pytest -q tests/browser
-echo "The modules and roles on the cluster"
-own_clusters=
-if [ -z "${KUBECONFIG:-}" ] || [ -z "${REGISTRY:-}" ]; then
-    # Tests with clusters of their own compare the machine before and after: one at a time, beside those on the shared cluster.
+log=$(mktemp)
+beside() {
+    # Tests with clusters of their own compare the machine before and after: one at a time.
     # Whoever brings a cluster wants none of ours started.
-    log=$(mktemp)
-    pytest -q -m own_cluster tests/integration >"$log" 2>&1 &
-    own_clusters=$!
-fi
+    if [ -z "${KUBECONFIG:-}" ] || [ -z "${REGISTRY:-}" ]; then
+        echo "The local cluster itself"
+        pytest -q -m own_cluster tests/integration
+    fi
+    echo "The molecule scenario"
+    (cd extensions && molecule test)
+}
+# Not in a condition, where a failure would not end it.
+(set -e; beside) >"$log" 2>&1 &
+beside=$!
 failed=0
+echo "The modules and roles on the cluster"
 # A file stays on one worker: its tests share what is dear to set up.
 pytest -q -n 4 --dist loadfile --durations 40 -m "not own_cluster" tests/integration || failed=1
-if [ -n "$own_clusters" ]; then
-    wait "$own_clusters" || failed=1
-    echo "The local cluster itself"
-    cat "$log"
-    rm -f "$log"
-fi
+wait "$beside" || failed=1
+cat "$log"
+rm -f "$log"
 [ "$failed" = 0 ]
-echo "The molecule scenario"
-(cd extensions && molecule test)

@@ -4,7 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
 copy=$root/.build/sanity/ansible_collections/nanoagent/k8s
-cache=$root/.build/sanity/home
+# Where the local cluster's binary is kept too: a new clone finds the virtual environments of ansible-test there.
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/nanoagent-k8s/sanity
 mkdir -p "$copy" "$cache/.ansible/test/cache"
 # What ansible-test has installed stays, below tests/output.
 find "$copy" -mindepth 1 -path "$copy/tests/output" -prune -o -not -type d -exec rm -f {} +
