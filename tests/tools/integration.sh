@@ -19,12 +19,12 @@ fi
 
 echo "The collector's own tests"
 make --no-print-directory -C files/ebpf vet test GO="$(python tests/tools/find_go.py)"
-echo "The cluster monitor"
-make --no-print-directory -C files/monitor vet test GO="$(python tests/tools/find_go.py)"
-echo "The report's page in a browser"
-pytest -q tests/browser
 log=$(mktemp)
 beside() {
+    echo "The cluster monitor"
+    make --no-print-directory -C files/monitor vet test GO="$(python tests/tools/find_go.py)"
+    echo "The report's page in a browser"
+    pytest -q tests/browser
     # Tests with clusters of their own compare the machine before and after: one at a time.
     # Whoever brings a cluster wants none of ours started.
     if [ -z "${KUBECONFIG:-}" ] || [ -z "${REGISTRY:-}" ]; then
