@@ -20,6 +20,8 @@ import traceback
 import warnings
 
 COLLECTION = "ansible_collections.nanoagent.k8s"
+# Plugins of Ansible's that any playbook makes it read, with their documentation.
+KINDS = ("callback", "connection", "filter", "inventory", "lookup", "shell", "strategy", "test", "vars")
 
 
 class AnsiblePlaybook:
@@ -70,7 +72,10 @@ def serve() -> None:
     """Run a playbook for each line of standard input, one after the other, and answer with its exit code."""
     cli = importlib.import_module("ansible.cli.playbook").PlaybookCLI
     importlib.import_module("ansible.executor.playbook_executor")
-    importlib.import_module("ansible.plugins.loader").init_plugin_loader()
+    loader = importlib.import_module("ansible.plugins.loader")
+    loader.init_plugin_loader()
+    for kind in KINDS:
+        list(getattr(loader, f"{kind}_loader").all(class_only=True))
     # Each playbook does this again, and Ansible warns of that.
     warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
     importlib.import_module("ansible_collections.ansible.builtin")
