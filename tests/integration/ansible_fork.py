@@ -76,6 +76,8 @@ def serve() -> None:
     loader.init_plugin_loader()
     for kind in KINDS:
         list(getattr(loader, f"{kind}_loader").all(class_only=True))
+    # While a task runs, Ansible looks for its end a thousand times a second.
+    importlib.import_module("ansible.constants").DEFAULT_INTERNAL_POLL_INTERVAL = 0.01
     # Each playbook does this again, and Ansible warns of that.
     warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
     importlib.import_module("ansible_collections.ansible.builtin")
