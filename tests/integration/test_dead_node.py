@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An update while a node's kubelet is dead, on a cluster of its own: nobody else's nodes go down."""
+"""An update and an uninstall while a node's kubelet is dead, on a cluster of their own: nobody else's nodes go down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.nanoagent.k8s.tests.integration.agents import AGENT, INFO, audited, until
+from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, INFO, audited, until
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "cluster"))
@@ -45,9 +45,9 @@ def cluster_env():
 def kubectl(cluster_env):
     """kubectl of that cluster."""
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, stdin: str | None = None) -> str:
         command = [cluster_env["KUBE_BINARY"], "kubectl", f"--kubeconfig={cluster_env['KUBECONFIG']}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True).stdout
 
     return run
 
@@ -91,3 +91,53 @@ def test_an_update_goes_on_past_a_dead_node_which_follows_when_it_is_back(run_ta
     kubectl("rollout", "status", "daemonset", "-n", name, name, "--timeout=180s")
     [again, info] = run_tasks([{AGENT: {**given, "image": new}}, {INFO: options}])
     assert not again["changed"] and info["ok"] and info["summary"]["ready"] == 3
+
+
+def owed(result: dict) -> list[tuple]:
+    return [(row["object"], row["node"]) for row in result["owed"]]
+
+
+@pytest.fixture
+def dead_node(kubectl, name):
+    """A node without a kubelet: what is bound to it never starts and never ends."""
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name}},
+        "status": {"allocatable": {"cpu": "8", "memory": "8Gi", "pods": "20"}, "capacity": {"cpu": "8", "memory": "8Gi", "pods": "20"}},
+    }
+    kubectl("create", "-f", "-", stdin=json.dumps(node))
+    yield name
+    kubectl("delete", "node", name, "--ignore-not-found")
+    for pod in json.loads(kubectl("get", "pods", "--all-namespaces", f"--field-selector=spec.nodeName={name}", "-o", "json"))["items"]:
+        metadata = pod["metadata"]
+        kubectl("delete", "pod", metadata["name"], "-n", metadata["namespace"], "--force", "--grace-period=0", "--ignore-not-found")
+
+
+def test_a_node_that_is_down_owes_its_pod_and_holds_nothing_up(run_tasks, options, dead_node, kubectl, name):
+    # No registry has the image: how a pod that never started ends is not what is tested here.
+    install = {**options, "image": f"registry.example/collector@{ABSENT_DIGEST}", "resources": SMALL, "wait": False}
+    [installed] = run_tasks([{AGENT: install}])
+    assert installed["changed"], installed
+
+    def bound():
+        return kubectl("get", "pods", "-n", name, f"--field-selector=spec.nodeName={dead_node}", "-o", "name").split()
+
+    [pod] = until(bound)
+    remove = {AGENT: {**options, "state": "absent", "wait_timeout": 60}}
+    [predicted] = run_tasks([remove], "--check")
+    assert kubectl("get", "daemonset", "-n", name, name, "-o", "name")
+    [gone, again] = run_tasks([remove, remove])
+    assert not gone.get("failed"), gone
+    assert (gone["changed"], gone["actions"], gone["kept"]) == (True, predicted["actions"], [])
+    assert owed(gone) == owed(predicted) == owed(again) == [(f"Pod {name}/{pod.removeprefix('pod/')}", dead_node), (f"Namespace {name}", "")]
+    assert f"node {dead_node} is down" in gone["owed"][0]["reason"] and "delete the Node" in gone["owed"][0]["reason"]
+    assert not again["changed"] and again["actions"] == [] and again["requests"]["write"] == 0
+    assert not kubectl("get", "daemonsets,configmaps,serviceaccounts,roles,rolebindings", "-n", name, "-o", "name", "-l", "app.kubernetes.io/name=nanoagent")
+    assert bound() == [pod] and kubectl("get", "pods", "-n", name, "-o", "name").split() == [pod]
+    # Asked to end, so that the kubelet will end it when it comes back.
+    assert kubectl("get", pod, "-n", name, "-o", "jsonpath={.metadata.deletionTimestamp}")
+
+    kubectl("delete", pod, "-n", name, "--force", "--grace-period=0")
+    [last] = run_tasks([remove])
+    assert not last.get("failed") and last["owed"] == [] and not kubectl("get", "namespace", name, "--ignore-not-found")

@@ -8,8 +8,6 @@ The image is one that no registry has: how a pod that never started ends is not 
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, until
 
@@ -22,58 +20,13 @@ def changes(result: dict) -> list[str]:
     return [action["object"] for action in result["actions"]]
 
 
-def owed(result: dict) -> list[tuple]:
-    return [(row["object"], row["node"]) for row in result["owed"]]
-
-
 @pytest.fixture
 def installed(run_tasks, options, name):
     """Options of an agent that is installed and whose pods wait for an image; small, so that they fit on any node."""
-    small = {"resources": {"requests": {"cpu": "1m", "memory": "1Mi"}}, "real_nodes_only": False}
+    small = {"resources": {"requests": {"cpu": "1m", "memory": "1Mi"}}}
     [result] = run_tasks([{AGENT: {**options, **small, "image": IMAGE, "wait": False, "priority_class": {"name": name}}}])
     assert result["changed"], result
     return {**options, "state": "absent", "wait_timeout": 60}
-
-
-@pytest.fixture
-def dead_node(kubectl, name):
-    """A node without a kubelet: what is bound to it never starts and never ends. The agents of other tests leave it out, by its type."""
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "type": "kwok"}},
-        "status": {"allocatable": {"cpu": "8", "memory": "8Gi", "pods": "20"}, "capacity": {"cpu": "8", "memory": "8Gi", "pods": "20"}},
-    }
-    kubectl("create", "-f", "-", stdin=json.dumps(node))
-    yield name
-    kubectl("delete", "node", name, "--ignore-not-found")
-    for pod in json.loads(kubectl("get", "pods", "--all-namespaces", f"--field-selector=spec.nodeName={name}", "-o", "json"))["items"]:
-        metadata = pod["metadata"]
-        kubectl("delete", "pod", metadata["name"], "-n", metadata["namespace"], "--force", "--grace-period=0", "--ignore-not-found")
-
-
-def test_a_node_that_is_down_owes_its_pod_and_holds_nothing_up(run_tasks, dead_node, installed, kubectl, name):
-    def bound():
-        return kubectl("get", "pods", "-n", name, f"--field-selector=spec.nodeName={dead_node}", "-o", "name").split()
-
-    [pod] = until(bound)
-    remove = {AGENT: installed}
-    [predicted] = run_tasks([remove], "--check")
-    assert kubectl("get", "daemonset", "-n", name, name, "-o", "name")
-    [gone, again] = run_tasks([remove, remove])
-    assert not gone.get("failed"), gone
-    assert (gone["changed"], gone["actions"], gone["kept"]) == (True, predicted["actions"], [])
-    assert owed(gone) == owed(predicted) == owed(again) == [(f"Pod {name}/{pod.removeprefix('pod/')}", dead_node), (f"Namespace {name}", "")]
-    assert f"node {dead_node} is down" in gone["owed"][0]["reason"] and "delete the Node" in gone["owed"][0]["reason"]
-    assert not again["changed"] and again["actions"] == [] and again["requests"]["write"] == 0
-    assert not kubectl("get", "daemonsets,configmaps,serviceaccounts,roles,rolebindings", "-n", name, "-o", "name", "-l", LABEL)
-    assert bound() == [pod] and kubectl("get", "pods", "-n", name, "-o", "name").split() == [pod]
-    # Asked to end, so that the kubelet will end it when it comes back.
-    assert kubectl("get", pod, "-n", name, "-o", "jsonpath={.metadata.deletionTimestamp}")
-
-    kubectl("delete", pod, "-n", name, "--force", "--grace-period=0")
-    [last] = run_tasks([remove])
-    assert not last.get("failed") and last["owed"] == [] and not kubectl("get", "namespace", name, "--ignore-not-found")
 
 
 def test_a_namespace_of_ours_stays_while_others_use_it(run_tasks, installed, kubectl, name):

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.oci import ARCHITECTURES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import diagnose, is_ready
 
 from demonstration import objects
@@ -22,9 +23,9 @@ PAUSE = 0.2
 
 
 def architectures(cluster: DemoCluster) -> list[str]:
-    """The architectures of the cluster's nodes."""
+    """The architectures of the cluster's nodes, as far as an image can be made for them."""
     nodes, _version = cluster.list("Node", labelSelector="kubernetes.io/os=linux")
-    return sorted({node["status"]["nodeInfo"]["architecture"] for node in nodes})
+    return sorted({node["status"]["nodeInfo"]["architecture"] for node in nodes} & set(ARCHITECTURES))
 
 
 def start(cluster: DemoCluster, environment: Environment, image: str) -> dict[str, dict]:
