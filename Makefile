@@ -19,7 +19,7 @@ export ANSIBLE_LOCALHOST_WARNING := false
 unexport PYTHONDONTWRITEBYTECODE
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-.PHONY: help demo test offline unit loopback scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
+.PHONY: help demo test beside-lint collector-tests on-cluster unit loopback scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,13 +28,16 @@ demo: $(VENV)/ready $(LINK) $(BINARIES) ## install on a local three-node Kuberne
 	@$(PYTHON) tests/demo
 
 test: $(VENV)/ready $(LINK) ## all tests: linters, unit tests, judges of the manifests, tests on a real cluster
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint offline
-	@$(MAKE) --no-print-directory integration
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint beside-lint
+	@$(MAKE) --no-print-directory on-cluster
 
-offline: # what needs no cluster, beside the linters, most of which use one processor
+beside-lint: # most linters use one processor
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory loopback
 	@$(MAKE) --no-print-directory scores
+	@$(MAKE) --no-print-directory collector-tests
+	@$(MAKE) --no-print-directory monitor
+	@$(MAKE) --no-print-directory cluster-up
 
 unit: $(VENV)/ready $(LINK) ## unit tests of the collection: offline, seconds
 	@$(PYTHON) -m pytest -q -n 2 -m "not loopback" tests/unit
@@ -48,7 +51,13 @@ scores: $(VENV)/ready $(LINK) ## what kube-score and checkov find in the rendere
 matrix: $(LINK) ## unit tests with ansible-core 2.16, 2.17, 2.18 and 2.19
 	@tests/tools/matrix.sh
 
-integration: $(VENV)/ready $(LINK) $(BINARIES) $(MONITOR_BINARIES) cluster-up ## tests on the local cluster, the collector's own tests, the molecule scenario
+integration: collector-tests on-cluster ## the collector's own tests, tests on the local cluster, the molecule scenario
+
+collector-tests: $(VENV)/ready $(BINARIES)
+	@tests/tools/packages.sh
+	@$(MAKE) --no-print-directory -C $(EBPF) vet test GO="$$($(PYTHON) tests/tools/find_go.py)"
+
+on-cluster: $(VENV)/ready $(LINK) $(BINARIES) $(MONITOR_BINARIES) cluster-up
 	@tests/tools/integration.sh
 
 molecule: $(VENV)/ready $(LINK) $(BINARIES) ## the molecule scenario `default`

@@ -1,24 +1,10 @@
 #!/usr/bin/env bash
-# Tests that need a kernel or a cluster: the collector's own, the modules' on the running cluster, the molecule scenario.
+# Tests on the running cluster, and beside them what else takes long: the monitor's, the page's, those with clusters of their own, molecule.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH=$PWD/.venv/bin:$PATH
 
-# clang 14 rebuilds the checked-in eBPF objects; skopeo judges images from outside; chromium shows the report's page.
-missing=()
-command -v clang >/dev/null || missing+=(clang)
-command -v llvm-strip >/dev/null || missing+=(llvm)
-[ -e /usr/include/bpf/bpf_helpers.h ] || missing+=(libbpf-dev)
-command -v skopeo >/dev/null || missing+=(skopeo)
-command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium fonts-dejavu-core)
-if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing ${missing[*]} ..."
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-fi
-
-echo "The collector's own tests"
-make --no-print-directory -C files/ebpf vet test GO="$(python tests/tools/find_go.py)"
+tests/tools/packages.sh
 log=$(mktemp)
 beside() {
     echo "The cluster monitor"
