@@ -307,7 +307,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(run_tasks, wanted, kubectl,
 def test_no_node_is_eligible_and_wrong_input(run_tasks, wanted, kubectl, name):
     refused = [{"egress_urls": ["ftp://a"]}, {"egress_timeout": 1}, {"ring_bytes": 5}, {"skip": ["weather"]}, {"image": "registry.example/a:1"}]
     # In the background it is a module as any other, not a part of Ansible's own process.
-    nobody = {PREFLIGHT: {**wanted, "node_selector": {"no": "where"}, "skip": ["rights"]}, "async": 60, "poll": 1}
+    nobody = {PREFLIGHT: {**wanted, "node_selector": {"no": "where"}, "skip": ["rights"]}, "async": 300, "poll": 1}
     [nobody, *failed] = run_tasks([nobody, *({PREFLIGHT: {**wanted, **given}} for given in refused)])
     [found] = by_check(nobody)["eligibility"]
     assert not nobody["ok"] and "no=where" in found["evidence"] and found["result"] == "error"
