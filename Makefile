@@ -19,7 +19,7 @@ export ANSIBLE_LOCALHOST_WARNING := false
 unexport PYTHONDONTWRITEBYTECODE
 export ANSIBLE_INVENTORY_UNPARSED_WARNING := false
 
-.PHONY: help demo test beside-lint collector-tests on-cluster unit loopback scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
+.PHONY: help demo test beside-lint go-tests on-cluster unit loopback scores matrix integration molecule lint sanity collector monitor bpf build cluster-up cluster-down bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,8 +35,7 @@ beside-lint: # most linters use one processor
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory loopback
 	@$(MAKE) --no-print-directory scores
-	@$(MAKE) --no-print-directory collector-tests
-	@$(MAKE) --no-print-directory monitor
+	@$(MAKE) --no-print-directory go-tests
 	@$(MAKE) --no-print-directory cluster-up
 
 unit: $(VENV)/ready $(LINK) ## unit tests of the collection: offline, seconds
@@ -51,11 +50,11 @@ scores: $(VENV)/ready $(LINK) ## what kube-score and checkov find in the rendere
 matrix: $(LINK) ## unit tests with ansible-core 2.16, 2.17, 2.18 and 2.19
 	@tests/tools/matrix.sh
 
-integration: collector-tests on-cluster ## the collector's own tests, tests on the local cluster, the molecule scenario
+integration: go-tests on-cluster ## the collector's and the monitor's own tests, tests on the local cluster, the molecule scenario
 
-collector-tests: $(VENV)/ready $(BINARIES)
+go-tests: $(VENV)/ready $(BINARIES) $(MONITOR_BINARIES)
 	@tests/tools/packages.sh
-	@$(MAKE) --no-print-directory -C $(EBPF) vet test GO="$$($(PYTHON) tests/tools/find_go.py)"
+	@for program in $(EBPF) $(MONITOR); do $(MAKE) --no-print-directory -C $$program vet test GO="$$($(PYTHON) tests/tools/find_go.py)" || exit 1; done
 
 on-cluster: $(VENV)/ready $(LINK) $(BINARIES) $(MONITOR_BINARIES) cluster-up
 	@tests/tools/integration.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests on the running cluster, and beside them what else takes long: the monitor's, the page's, those with clusters of their own, molecule.
+# Tests on the running cluster, and beside them what else takes long: the page's, those with clusters of their own, molecule.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH=$PWD/.venv/bin:$PATH
@@ -7,8 +7,6 @@ export PATH=$PWD/.venv/bin:$PATH
 tests/tools/packages.sh
 log=$(mktemp)
 beside() {
-    echo "The cluster monitor"
-    make --no-print-directory -C files/monitor vet test GO="$(python tests/tools/find_go.py)"
     echo "The report's page in a browser"
     pytest -q tests/browser
     # Tests with clusters of their own compare the machine before and after: one at a time.
