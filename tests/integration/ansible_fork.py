@@ -8,7 +8,6 @@ A process reads it once and forks itself for each playbook: what runs is Ansible
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import os
@@ -28,7 +27,6 @@ class AnsiblePlaybook:
     """ansible-playbook in one environment."""
 
     def __init__(self, environment: dict):
-        self.environment = environment
         self._process = subprocess.Popen([sys.executable, __file__], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(self, arguments: list[str]) -> subprocess.CompletedProcess:
@@ -62,9 +60,8 @@ def _playbook(cli: type, arguments: list[str], files: list[str], folder: str) ->
     except SystemExit as end:
         return end.code or 0
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):
-                stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
     return 0
 
 

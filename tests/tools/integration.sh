@@ -18,8 +18,7 @@ beside() {
     echo "The molecule scenario"
     (cd extensions && molecule test)
 }
-# Not in a condition, where a failure would not end it.
-(set -e; beside) >"$log" 2>&1 &
+beside >"$log" 2>&1 &
 beside=$!
 failed=0
 echo "The modules and roles on the cluster"
