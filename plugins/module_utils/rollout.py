@@ -31,8 +31,8 @@ _OPEN = ("rolling", "blocked", "joining", "unknown")
 # Pause after a look at all nodes, in times of what the look took: at most, and at least where the controller's own counters say
 # that it has ended. Where there are thousands of nodes the machines of the control plane, which may be this one, have more to do
 # than to be looked at.
-_REST, _SHORT_REST = 20, 4
-_LONGEST_REST, _REST_STEP = 2.0, 0.02
+_REST, _SHORT_REST = 40, 4
+_LONGEST_REST, _REST_STEP = 5.0, 0.02
 
 
 def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, str]]:

@@ -14,5 +14,5 @@ if ! python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>
     fi
 fi
 [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/tests/requirements.txt"
+"$folder/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check -r "$here/tests/requirements.txt"
 touch "$folder/ready"
