@@ -92,11 +92,11 @@ def run_tasks(tmp_path, ansible_playbook):
 @pytest.fixture(scope="session")
 def kubectl(cluster_env):
     """kubectl(*arguments, stdin=None) -> standard output."""
-    command = [cluster_env["KUBE_BINARY"], "kubectl"] if cluster_env.get("KUBE_BINARY") else [shutil.which("kubectl")]
+    command = cluster_env.get("KUBECTL") or shutil.which("kubectl")
 
     def run(*arguments: str, stdin: str | None = None) -> str:
         environment = {**os.environ, "KUBECONFIG": cluster_env["KUBECONFIG"]}
-        done = subprocess.run([*command, *arguments], env=environment, input=stdin, capture_output=True, text=True, check=False)
+        done = subprocess.run([command, *arguments], env=environment, input=stdin, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 

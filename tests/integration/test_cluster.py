@@ -45,7 +45,7 @@ def succeed(command: str, name: str, *options: str) -> str:
 def kubectl(name: str, *arguments: str, text: str | None = None) -> str:
     """Run kubectl as the administrator of a cluster."""
     parts = Parts.of(Folder(name).facts())
-    command = [parts.kube, "kubectl", f"--kubeconfig={parts.folder.kubeconfig}", *arguments]
+    command = [parts.kubectl, f"--kubeconfig={parts.folder.kubeconfig}", *arguments]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
@@ -135,6 +135,7 @@ def test_env_names_what_is_there(cluster):
     assert sorted(values) == [
         "AUDIT_LOG",
         "KUBECONFIG",
+        "KUBECTL",
         "KUBE_BINARY",
         "REGISTRY",
         "REGISTRY_TLS",
@@ -142,7 +143,7 @@ def test_env_names_what_is_there(cluster):
         "REGISTRY_TLS_PASSWORD_FILE",
         "REGISTRY_TLS_USER",
     ]
-    for key in ("AUDIT_LOG", "KUBECONFIG", "KUBE_BINARY", "REGISTRY_TLS_CA", "REGISTRY_TLS_PASSWORD_FILE"):
+    for key in ("AUDIT_LOG", "KUBECONFIG", "KUBECTL", "KUBE_BINARY", "REGISTRY_TLS_CA", "REGISTRY_TLS_PASSWORD_FILE"):
         assert Path(values[key]).is_file(), key
     assert Path(values["REGISTRY_TLS_PASSWORD_FILE"]).stat().st_mode & 0o077 == 0
     assert succeed("kubeconfig", cluster).strip() == values["KUBECONFIG"]

@@ -46,7 +46,7 @@ def kubectl(cluster_env):
     """kubectl of that cluster."""
 
     def run(*arguments: str, stdin: str | None = None) -> str:
-        command = [cluster_env["KUBE_BINARY"], "kubectl", f"--kubeconfig={cluster_env['KUBECONFIG']}", *arguments]
+        command = [cluster_env["KUBECTL"], f"--kubeconfig={cluster_env['KUBECONFIG']}", *arguments]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True).stdout
 
     return run

@@ -27,7 +27,7 @@ def edit(cluster_env):
 
     def run(program: str, *arguments: str) -> None:
         environment = {**os.environ, "KUBECONFIG": cluster_env["KUBECONFIG"], "KUBE_EDITOR": f"sed -i {program}"}
-        subprocess.run([cluster_env["KUBE_BINARY"], "kubectl", "edit", *arguments], env=environment, capture_output=True, check=True)
+        subprocess.run([cluster_env.get("KUBECTL", "kubectl"), "edit", *arguments], env=environment, capture_output=True, check=True)
 
     return run
 

@@ -117,7 +117,7 @@ class Lab:
         # The same for every arm; a request of local storage would depend on the cluster.
         self.options = {"resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "6", "memory": "10Gi"}}}
         self.options |= {"real_nodes_only": False} if simulated else {}
-        self.kubectl = Kubectl(surroundings["KUBECONFIG"], surroundings.get("KUBE_BINARY"))
+        self.kubectl = Kubectl(surroundings["KUBECONFIG"], surroundings.get("KUBECTL"))
         self.environment = ansible_environment(folder, surroundings["KUBECONFIG"])
         self.image = build_and_push(name=f"{surroundings['REGISTRY']}/{REPOSITORY}:bench")["image"]
         self._audit_log = surroundings.get("AUDIT_LOG")

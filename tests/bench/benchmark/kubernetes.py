@@ -18,10 +18,10 @@ NAME = "nanoagent"
 class Kubectl:
     """kubectl on one cluster."""
 
-    def __init__(self, kubeconfig: str, kube_binary: str | None):
-        if not kube_binary and not shutil.which("kubectl"):
-            raise BenchFailed("kubectl is missing: install it, or set KUBE_BINARY")
-        self.command = [kube_binary, "kubectl"] if kube_binary else ["kubectl"]
+    def __init__(self, kubeconfig: str, kubectl: str | None):
+        if not kubectl and not shutil.which("kubectl"):
+            raise BenchFailed("kubectl is missing: install it, or set KUBECTL to it")
+        self.command = [kubectl or "kubectl"]
         self.environment = {**os.environ, "KUBECONFIG": kubeconfig}
 
     def run(self, *arguments: str) -> str:

@@ -51,7 +51,7 @@ def cache() -> Path:
 def cluster() -> dict[str, str]:
     """KUBECONFIG, REGISTRY and the rest: the user's own where both are set, else the local cluster's."""
     if os.environ.get("KUBECONFIG") and os.environ.get("REGISTRY"):
-        return {name: os.environ[name] for name in ("KUBECONFIG", "REGISTRY", "KUBE_BINARY", "AUDIT_LOG") if name in os.environ}
+        return {name: os.environ[name] for name in ("KUBECONFIG", "REGISTRY", "KUBECTL", "AUDIT_LOG") if name in os.environ}
     try:
         answer = local_cluster("env")
     except BenchFailed as failure:

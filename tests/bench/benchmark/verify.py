@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio]]:
     """Measure every size, round by round; each size has a server of its own, which does not count."""
     record = Record(UNITS)
-    kubectl = [cluster()["KUBE_BINARY"], "kubectl"]
+    kubectl = cluster().get("KUBECTL", "kubectl")
     empty = folder / "empty.json"
     empty.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": []}]))
     record.facts += ["recorded lists, served over plain HTTP on loopback; 14 KB a pod, 16 KB a node with its 50 images", "verify without live proof and drift"]
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio
             with _server(size) as url:
                 environment = ansible_environment(folder, str(_kubeconfig(folder, url))) | {"HOME": str(folder)}
                 record.add(f"ours: verify, {size} nodes", _verify(folder, environment, size))
-                read = measured([*kubectl, "get", "nodes,pods", "-A", "-o", "json"], environment, str(folder))
+                read = measured([kubectl, "get", "nodes,pods", "-A", "-o", "json"], environment, str(folder))
                 record.add(f"kubectl: get nodes,pods -o json, {size} nodes", read.figures())
     if arguments.plot:
         _draw(record, arguments.sizes, arguments.plot)

@@ -57,7 +57,7 @@ def fingerprint(files: Sequence[Path], *words: str) -> str:
 
 
 def kube_binaries(minor: str, progress: Progress) -> Path:
-    """The folder with `kube` and `pause` for a Kubernetes minor, built if need be."""
+    """The folder with `kube`, `kubectl` and `pause` for a Kubernetes minor, built if need be."""
     version = pinned_version(minor)
     module_file = KUBE / "versions" / f"{minor}.mod"
     files = [*KUBE.glob("*.go"), *KUBE.glob("*/*.go"), module_file, module_file.with_suffix(".sum")]
@@ -67,7 +67,7 @@ def kube_binaries(minor: str, progress: Progress) -> Path:
     flags = ["-trimpath", f"-modfile={module_file}", "-ldflags", " ".join(["-s -w", *stamps])]
     if int(number) < KUBELET_WITH_CONTEXT_FROM:
         flags.append("-tags=kubelet_without_context")
-    return programs(f"kube-{version}", f"Kubernetes {version}", KUBE, files, flags, [".", "./pause"], progress)
+    return programs(f"kube-{version}", f"Kubernetes {version}", KUBE, files, flags, [".", "./kubectl", "./pause"], progress)
 
 
 def programs(label: str, what: str, sources: Path, files: Sequence[Path], flags: list[str], packages: list[str], progress: Progress) -> Path:

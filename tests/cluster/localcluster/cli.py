@@ -44,6 +44,7 @@ def environment(parts: Parts) -> dict[str, str]:
         "REGISTRY_TLS_PASSWORD_FILE": str(registry.password_file(parts)),
         "AUDIT_LOG": str(parts.folder.audit_log),
         "KUBE_BINARY": parts.kube,
+        "KUBECTL": parts.kubectl,
     }
 
 

@@ -38,6 +38,11 @@ class Parts:
         return str(Path(self.facts.binaries) / "kube")
 
     @property
+    def kubectl(self) -> str:
+        """kubectl alone."""
+        return str(Path(self.facts.binaries) / "kubectl")
+
+    @property
     def server(self) -> str:
         """The API server's address."""
         return f"https://{self.plan.machine}:{PORT}"

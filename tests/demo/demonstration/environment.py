@@ -64,8 +64,8 @@ def start_local() -> Environment:
     if answer.returncode:
         raise Failure(f"the local cluster does not say where it is: {answer.stderr}", "run 'make cluster-down', then again")
     values = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
-    # The local cluster's one binary is kubectl too, so that none has to be installed.
-    return Environment(values["KUBECONFIG"], values["REGISTRY"], local=True, plain_http=True, kubectl=f"{values['KUBE_BINARY']} kubectl")
+    # The local cluster has a kubectl, so that none has to be installed.
+    return Environment(values["KUBECONFIG"], values["REGISTRY"], local=True, plain_http=True, kubectl=values["KUBECTL"])
 
 
 def enter(environment: Environment) -> None:

@@ -103,7 +103,7 @@ def test_environment(parts):
     assert values["REGISTRY"] == "198.18.128.1:5000"
     assert values["REGISTRY_TLS"] == "198.18.128.1:5443"
     assert values["KUBECONFIG"] == str(Folder("test").kubeconfig)
-    assert values["KUBE_BINARY"] == "/binaries/kube"
+    assert (values["KUBE_BINARY"], values["KUBECTL"]) == ("/binaries/kube", "/binaries/kubectl")
 
 
 def test_pause_image(tmp_path):
