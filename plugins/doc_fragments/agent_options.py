@@ -516,9 +516,9 @@ options:
     default: RollingUpdate
   min_ready_seconds:
     description:
-      - How long an agent has to be ready before it counts.
+      - How long an agent has to be ready before it counts. By default V(0) where it has a readiness probe; without one, as with
+        O(profile=spyderbat), V(3), since it counts as ready as soon as it runs, even if it ends right after that.
     type: int
-    default: 0
   revision_history_limit:
     description:
       - How many old revisions the cluster keeps.

@@ -115,7 +115,7 @@ def agent_argument_spec() -> dict:
         "max_unavailable": {"type": "str"},
         "max_surge": {"type": "str", "default": "0"},
         "update_strategy": {"type": "str", "choices": ["RollingUpdate", "OnDelete"], "default": "RollingUpdate"},
-        "min_ready_seconds": {"type": "int", "default": 0},
+        "min_ready_seconds": {"type": "int"},
         "revision_history_limit": {"type": "int", "default": 10},
         "termination_grace_period": {"type": "int"},
         "probes": {"type": "dict", "options": {"startup": _probe(), "readiness": _probe(), "liveness": _probe()}},

@@ -20,6 +20,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference impo
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_label, check_labels, text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made, own_pod_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.scheduling import check_tolerations
+from ansible_collections.nanoagent.k8s.plugins.module_utils.update_strategy import readiness_fields
 
 _PROFILES = {"bundled": monitor_bundled, "spyderbat": monitor_spyderbat}
 _RBAC = "rbac.authorization.k8s.io"
@@ -122,6 +123,7 @@ def _deployment(options, part, pull_secrets):
         "replicas": _replicas(options),
         "selector": {"matchLabels": own.selector(options)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        **readiness_fields(container),
         "template": {"metadata": metadata, "spec": spec},
     }
     return made(options, "apps/v1", "Deployment", _name(options), spec=body)

@@ -88,7 +88,7 @@ def image_findings(image: str, asked: dict | Failure, architectures: dict[str, l
             fix = f"push an image that holds {architecture}, or leave these nodes out with architectures"
             found.append(finding("image", "error", why, fix, image, names))
     if not found:
-        platforms = ", ".join(sorted(f"linux/{architecture}" for architecture in architectures))
+        platforms = ", ".join(sorted(f"linux/{architecture}" for architecture in architectures) or sorted(asked["platforms"]))
         found.append(finding("image", "ok", f"in its registry as {asked['digest']} for {platforms}; {there}; {_FROM_HERE}", subject=image))
     return found
 

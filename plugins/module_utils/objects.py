@@ -140,5 +140,6 @@ def _namespace(options):
 
 def _daemon_set(options, part, facts):
     template = pod_template(options, part, daemon_set_labels(options["name"]), facts)
-    spec = {"selector": {"matchLabels": part["selector"]}, **update_strategy.daemon_set_fields(options), "template": template}
+    rollout = update_strategy.daemon_set_fields(options, template["spec"]["containers"][0])
+    spec = {"selector": {"matchLabels": part["selector"]}, **rollout, "template": template}
     return made(options, "apps/v1", "DaemonSet", options["name"], spec=spec)

@@ -14,6 +14,8 @@ _SHAPE = re.compile(r"0|[1-9][0-9]*|(0|[1-9][0-9]?|100)%")
 _ZERO = ("0", "0%")
 # The API server's own defaults, which need not be said.
 _REVISIONS = 10
+# Seconds that a program needs to end where it cannot start as it was told, and the kubelet to see that.
+_STAYS = 3
 
 
 def check(options: dict) -> None:
@@ -40,8 +42,19 @@ def check(options: dict) -> None:
         )
 
 
-def daemon_set_fields(options: dict) -> dict:
-    """The fields of the DaemonSet's spec beside selector and template."""
+def readiness_fields(container: dict, seconds: int | None = None) -> dict:
+    """minReadySeconds of a workload with this container; seconds: what the user wants, None for what is best.
+
+    Without a readiness probe a pod counts as ready as soon as it runs, so that an update of a program that ends at once would
+    go through all nodes.
+    """
+    if seconds is None:
+        seconds = 0 if "readinessProbe" in container else _STAYS
+    return {"minReadySeconds": seconds} if seconds else {}
+
+
+def daemon_set_fields(options: dict, container: dict) -> dict:
+    """The fields of the DaemonSet's spec beside selector and template. container: the agent's."""
     if _on_delete(options):
         strategy = {"type": "OnDelete"}
     else:
@@ -49,9 +62,7 @@ def daemon_set_fields(options: dict) -> dict:
         if _surge(options) not in _ZERO:
             rolling["maxSurge"] = _number_or_percent(_surge(options))
         strategy = {"type": "RollingUpdate", "rollingUpdate": rolling}
-    fields = {"updateStrategy": strategy}
-    if options.get("min_ready_seconds"):
-        fields["minReadySeconds"] = options["min_ready_seconds"]
+    fields = {"updateStrategy": strategy, **readiness_fields(container, options.get("min_ready_seconds"))}
     if options.get("revision_history_limit", _REVISIONS) not in (None, _REVISIONS):
         fields["revisionHistoryLimit"] = options["revision_history_limit"]
     return fields

@@ -256,6 +256,13 @@ def test_the_vendor_s_profile_whole(run_tasks, options, push, shipped, liar, kub
             kubectl("auth", "can-i", verb, what, "--as", account, "-A")
 
 
+@pytest.mark.parametrize(("agent", "monitor", "says"), [("crash", "stays", "no luck today"), ("stays", "crash", "clustermonitor-deployment cannot")])
+def test_what_has_no_readiness_probe_and_ends_at_once_fails_the_run(run_tasks, options, push, liar, name, agent, monitor, says):
+    given = {**options, "image": push(liar(agent)), "profile": "spyderbat", "registration_code": CANARY, "resources": SMALL, "max_unavailable": "100%"}
+    [result] = run_tasks([{AGENT: {**given, "monitor": {"enabled": True, "image": push(liar(monitor)), "resources": SMALL}}}])
+    assert result["failed"] and says in result["msg"] and "exit code 7" in result["msg"]
+
+
 def test_everything_a_user_may_add_at_once(run_tasks, options, push, shipped, kubectl, name):
     given = {key: value for key, value in COMBINATIONS["additions"].items() if key != "resources"}
     ways_out = {"http_proxy": "http://p.example:3128", "proxy_exceptions": [".svc"], "ca_bundle": PEM}

@@ -306,11 +306,13 @@ def test_what_a_killed_run_left_is_swept_by_the_next(run_tasks, wanted, kubectl,
 
 def test_no_node_is_eligible_and_wrong_input(run_tasks, wanted, kubectl, name):
     refused = [{"egress_urls": ["ftp://a"]}, {"egress_timeout": 1}, {"ring_bytes": 5}, {"skip": ["weather"]}, {"image": "registry.example/a:1"}]
-    # In the background it is a module as any other, not a part of Ansible's own process.
-    nobody = {PREFLIGHT: {**wanted, "node_selector": {"no": "where"}, "skip": ["rights"]}, "async": 300, "poll": 1}
+    # In the background it is a module as any other, not a part of Ansible's own process. Asked sooner, Ansible takes a job that a busy
+    # machine has not begun yet for one that it cannot find.
+    nobody = {PREFLIGHT: {**wanted, "node_selector": {"no": "where"}, "skip": ["rights"]}, "async": 300, "poll": 5}
     [nobody, *failed] = run_tasks([nobody, *({PREFLIGHT: {**wanted, **given}} for given in refused)])
     [found] = by_check(nobody)["eligibility"]
     assert not nobody["ok"] and "no=where" in found["evidence"] and found["result"] == "error"
+    assert "for linux/amd64;" in by_check(nobody)["image"][0]["evidence"]
     for result, word in zip(failed, ("egress_urls", "egress_timeout", "ring_bytes", "skip", "digest")):
         assert word in (result["msg"] if word == "skip" else one_line(result))
     [gone] = run_tasks([{PREFLIGHT: {**wanted, "create_namespace": False, "skip": ["rights", "image"]}}])

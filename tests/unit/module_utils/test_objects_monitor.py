@@ -42,6 +42,7 @@ def test_it_is_the_vendor_s():
     assert "SPYDERBAT_EPHEMERAL_NODE" not in env and "AGENT_REGISTRATION_CODE" in env
     assert found["spec"]["selector"]["matchLabels"].items() <= found["spec"]["template"]["metadata"]["labels"].items()
     assert found["spec"]["replicas"] == 1 and found["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert found["spec"]["minReadySeconds"] == 3 and "readinessProbe" not in spec["containers"][0]
     assert spec["serviceAccountName"] == "nanoagent-monitor" and spec["automountServiceAccountToken"] is True
     assert "hostNetwork" not in spec and "hostPID" not in spec and not spec["containers"][0]["securityContext"].get("privileged")
 

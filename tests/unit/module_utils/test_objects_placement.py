@@ -169,6 +169,22 @@ def test_times_and_revisions():
 
 
 @pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ({}, None),
+        ({"profile": "custom"}, 3),
+        ({"profile": "custom", "min_ready_seconds": 0}, None),
+        ({"profile": "custom", "min_ready_seconds": 1}, 1),
+        ({"profile": "custom", "probes": {"readiness": {"command": ["/ready"]}}}, None),
+        ({"profile": "custom", "probes": {"liveness": {"command": ["/live"]}}}, 3),
+        ({"profile": "spyderbat", "registration_code": "x"}, 3),
+    ],
+)
+def test_an_agent_without_a_readiness_probe_has_to_stay(given, seconds):
+    assert daemon_set(**given)["spec"].get("minReadySeconds") == seconds
+
+
+@pytest.mark.parametrize(
     ("given", "says"),
     [
         ({"limit_percent": 2.9}, "limit_percent 2.9 is out of bounds"),
