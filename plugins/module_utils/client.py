@@ -52,6 +52,8 @@ PAGE = 250
 PARALLEL = 6
 _READS = ("GET", "HEAD")
 _MERGE_PATCH = "application/merge-patch+json"
+# What a kubelet sends, after it has said 200, for a container that it has thrown away.
+_NO_LOG = "unable to retrieve container logs for "
 # A server that has answered before is waited for longer than one that perhaps was never there.
 _PATIENCE_AT_FIRST = 2.0
 _POLL = 0.1
@@ -263,7 +265,14 @@ class Cluster:
             response = self._send("GET", KINDS["Pod"].path(namespace, pod, "log"), "read the log of", f"Pod {namespace}/{pod}", query)
         except Failure:
             return ""
-        return response.data.decode("utf-8", "replace")
+        text = response.data.decode("utf-8", "replace")
+        return "" if text.startswith(_NO_LOG) else text
+
+    def last_words(self, namespace: str, pod: str, container: str, lines: int) -> str:
+        """The last log lines of a container that ends again and again, of its latest end where they can be had; else empty."""
+        # The kubelet throws one container away as soon as the next has ended, so that either may be gone when it is asked for.
+        asked = (self.logs(namespace, pod, container, lines, previous) for previous in (True, False, True))
+        return next(filter(None, asked), "")
 
     def execute(self, namespace: str, pod: str, container: str, command: list[str], timeout: float) -> tuple[int, str, str]:
         """Runs a command in a container: (exit code, standard output, standard error).

@@ -165,7 +165,7 @@ def _last_log(cluster, namespace, rows):
     if not crashed:
         return ""
     which = namespace, crashed["pod"], crashed["container"], _LOG_LINES
-    text = one_line(" / ".join((cluster.logs(*which, previous=True) or cluster.logs(*which)).splitlines()))[:400]
+    text = one_line(" / ".join(cluster.last_words(*which).splitlines()))[:400]
     return f" | last log of {crashed['pod']}: {text}" if text else ""
 
 

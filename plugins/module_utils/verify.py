@@ -234,7 +234,7 @@ def _read_logs(cluster, namespace, rows):
     """Adds the last log lines of a few containers that ended to what is said of them."""
     for row in [row for row in rows if row["container"]][:_LOGS]:
         which = namespace, row["pod"], row["container"], _LOG_LINES
-        said = cluster.logs(*which, previous=True) or cluster.logs(*which)
+        said = cluster.last_words(*which)
         words = one_line(" / ".join(said.split("\n")).strip(" /"))[:400]
         if words:
             row["detail"] += f"; last log: {words}"

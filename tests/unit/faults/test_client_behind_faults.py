@@ -147,6 +147,13 @@ def test_a_log_that_cannot_be_had_is_empty(meet):
     assert cluster.logs("n", "p", "c", 3) == ""
 
 
+@pytest.mark.parametrize("gone", [0, 1, 2, 3])
+def test_of_a_container_that_the_kubelet_has_thrown_away_the_other_is_asked_for(meet, gone):
+    answers = [*[b"unable to retrieve container logs for containerd://0123"] * gone, b"line", b"another"]
+    cluster, server = meet(lambda *_: (200, answers.pop(0)))
+    assert cluster.last_words("n", "p", "c", 3) == ("line" if gone < 3 else "") and len(server.seen) == min(gone + 1, 3)
+
+
 def test_a_reflector_lives_on_where_failures_are_not_in_a_row(meet, monkeypatch):
     monkeypatch.setattr(reflector, "_PAUSE_AFTER_FAILURE", 0.01)
     lists, seven = [], threading.Event()
