@@ -25,7 +25,7 @@ from benchmark.record import Ratio, Record
 from benchmark.running import collector, memory, others, processor_seconds
 from benchmark.surroundings import PROJECT, own_binary
 
-UNITS = {
+OWN_UNITS = {
     "attached": "s",
     "ready": "s",
     "first event": "s",
@@ -34,8 +34,6 @@ UNITS = {
     "VmHWM": "MiB",
     "cpu share": "% of a core",
     "events": "/s",
-    "wall": "s",
-    "cpu": "s",
     "missing": "events",
     "reported lost": "events",
     "collector cpu": "s per million events",
@@ -108,7 +106,7 @@ class Bench:
     """The collector's program, the storm, and the measurements."""
 
     def __init__(self, folder: Path, count: int):
-        self.record = Record(UNITS)
+        self.record = Record(OWN_UNITS)
         self._folder = folder
         self._count = count
         # Copies, because a build may replace the originals while this runs.

@@ -22,7 +22,7 @@ from benchmark.process import measured
 from benchmark.record import Ratio, Record
 from benchmark.surroundings import ansible_environment, binaries, cluster, playbook_command
 
-UNITS = {"wall": "s", "cpu": "s", "requests": "requests"}
+OWN_UNITS = {"requests": "requests"}
 
 EMPTY = "empty playbook"
 COLD, AGAIN = "ours: build and push", "ours: nothing to do"
@@ -59,7 +59,7 @@ class Image:
     """The binaries, the built image in the forms that peers take, and the commands."""
 
     def __init__(self, folder: Path):
-        self.record = Record(UNITS)
+        self.record = Record(OWN_UNITS)
         self._folder = folder
         self._registry = cluster()["REGISTRY"]
         self._environment = ansible_environment(folder)

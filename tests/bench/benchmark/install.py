@@ -24,7 +24,7 @@ from benchmark.surroundings import ansible_environment, cluster, local_cluster, 
 
 USER_AGENT = "nanoagent.k8s/"
 SCALE = "scale"
-UNITS = {"wall": "s", "cpu": "s", "memory": "MiB", "reads": "requests", "writes": "requests", "disturbed": "pods"}
+OWN_UNITS = {"reads": "requests", "writes": "requests", "disturbed": "pods"}
 
 EMPTY = "empty playbook"
 OURS, AGAIN, CHANGED, REMOVED = "ours: install", "ours: second run", "ours: change", "ours: uninstall"
@@ -112,7 +112,7 @@ class Lab:
     """The cluster, the image, and the arms that run the collection itself; every arm has a namespace of its own."""
 
     def __init__(self, folder: Path, surroundings: dict[str, str], simulated: int):
-        self.record = Record(UNITS)
+        self.record = Record(OWN_UNITS)
         self.folder = folder
         # The same for every arm; a request of local storage would depend on the cluster.
         self.options = {"resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "6", "memory": "10Gi"}}}

@@ -28,7 +28,7 @@ from benchmark.record import Ratio, Record
 from benchmark.surroundings import PROJECT, ansible_environment, collections_folder, import_collection, playbook_command
 from benchmark.wire import FAR, Wire
 
-UNITS = {"wall": "s", "cpu": "s", "memory": "MiB", "task": "s", "requests": "requests", "attempts": "attempts"}
+OWN_UNITS = {"task": "s", "requests": "requests", "attempts": "attempts"}
 SCENARIOS = {
     "cold": "a new repository",
     "warm": "images that are there already",
@@ -107,7 +107,7 @@ class Mirror:
     """The images, the registries that hold them, and the commands."""
 
     def __init__(self, folder: Path, size: int):
-        self.record = Record(UNITS)
+        self.record = Record(OWN_UNITS)
         self._folder = folder
         self._environment = ansible_environment(folder) | {
             "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "tests/bench/callbacks"),

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LAST_LINES = 15
+# Of a command's figures().
+UNITS = {"wall": "s", "cpu": "s", "memory": "MiB"}
 # A process starts with its parent's peak of memory as its own, so the parent is a small one: a Python without site packages.
 _LAUNCHER = """
 import json, os, sys, time

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from benchmark.process import UNITS
 from benchmark.summary import Summary, paired_ratio, summarize
 
 
@@ -22,7 +23,7 @@ class Ratio:
 
 @dataclass
 class Record:
-    """Values by arm and figure, in the order of the rounds."""
+    """Values by arm and figure, in the order of the rounds. units: of the figures that not every command has."""
 
     units: dict[str, str]
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -35,8 +36,9 @@ class Record:
 
     def rows(self) -> list[dict]:
         """One row for each arm and figure, as the JSON report holds it."""
+        units = UNITS | self.units
         return [
-            {"arm": arm, "figure": figure, "unit": self.units[figure], **_numbers(summarize(values))}
+            {"arm": arm, "figure": figure, "unit": units[figure], **_numbers(summarize(values))}
             for arm, figures in self.values.items()
             for figure, values in figures.items()
         ]

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.peers import chart_python, say
-from benchmark.process import BenchFailed, measured
+from benchmark.process import UNITS, BenchFailed, measured
 from benchmark.record import Ratio, Record
 from benchmark.recorded import NAMESPACE, counts
 from benchmark.surroundings import ansible_environment, cluster, playbook_command
 
-UNITS = {"wall": "s", "cpu": "s", "memory": "MiB", "requests": "requests"}
+OWN_UNITS = {"requests": "requests"}
 SIZES = (100, 1000, 5000, 20000)
 EMPTY = "empty playbook"
 # The size that the project's goals are about.
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio]]:
     """Measure every size, round by round; each size has a server of its own, which does not count."""
-    record = Record(UNITS)
+    record = Record(OWN_UNITS)
     kubectl = cluster().get("KUBECTL", "kubectl")
     empty = folder / "empty.json"
     empty.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": []}]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from benchmark.layout import markdown, number, replace_section, text
+from benchmark.process import Usage
 from benchmark.record import Ratio, Record
 from benchmark.summary import Summary, paired_ratio, summarize
 
@@ -25,7 +26,7 @@ def test_ratio_leaves_out_rounds_that_cannot_be_compared():
 
 
 def test_record_keeps_order_and_units():
-    record = Record({"wall": "s", "cpu": "s"})
+    record = Record({})
     record.add("a", {"wall": 1.0, "cpu": 0.5})
     record.add("a", {"wall": 3.0, "cpu": 0.5})
     wall, cpu = record.rows()
@@ -33,8 +34,14 @@ def test_record_keeps_order_and_units():
     assert cpu["figure"] == "cpu"
 
 
+def test_what_every_command_has_needs_no_unit_of_a_benchmark_s_own():
+    record = Record({"requests": "calls"})
+    record.add("a", Usage(1.0, 2.0, 3.0, "").figures() | {"requests": 4})
+    assert {row["figure"]: row["unit"] for row in record.rows()} == {"wall": "s", "cpu": "s", "memory": "MiB", "requests": "calls"}
+
+
 def test_ratio_of_an_arm_that_did_not_run_is_left_out():
-    record = Record({"wall": "s"})
+    record = Record({})
     record.add("a", {"wall": 1.0})
     record.add("b", {"wall": 2.0})
     found = record.ratios([Ratio("b / a", "b", "a"), Ratio("c / a", "c", "a"), Ratio("b / a", "b", "a", "cpu")])
@@ -52,7 +59,7 @@ def test_number(value, wanted):
 
 @pytest.fixture
 def report():
-    record = Record({"wall": "s"}, facts=["a fact"])
+    record = Record({}, facts=["a fact"])
     record.add("one", {"wall": 1.5})
     record.add("another", {"wall": 3.0})
     ratios = record.ratios([Ratio("another / one", "another", "one")])
