@@ -158,9 +158,8 @@ options:
         type: str
         required: true
       secret_name:
-        description: Name of the Secret.
+        description: Name of the Secret. By default O(name) with C(-registry).
         type: str
-        default: nanoagent-registry
   image_pull_secrets:
     description:
       - Names of existing pull secrets in the namespace.
@@ -170,7 +169,7 @@ options:
   service_account:
     description:
       - Name of the agent's service account. It has no rights, and its token is not mounted.
-      - By default C(nanoagent), with O(profile=spyderbat) C(spyderbat-serviceaccount).
+      - By default as O(name), with O(profile=spyderbat) C(spyderbat-serviceaccount).
     type: str
   create_service_account:
     description:
@@ -220,8 +219,8 @@ options:
         default: 1
       resources:
         description:
-          - Requests and limits of its container. By default C(20m) and C(64Mi), C(1) and C(256Mi); with O(profile=spyderbat)
-            what O(resources) is by default.
+          - Requests and limits of its container. By default C(20m) and C(64Mi), C(1) and C(256Mi), and of ephemeral-storage C(64Mi)
+            and C(1Gi) where all nodes report it; with O(profile=spyderbat) what O(resources) is by default.
         type: dict
       pod_disruption_budget:
         description: Whether to let at most one pod go at a time when nodes are drained. By default with more than one replica.
@@ -275,6 +274,8 @@ options:
   credentials:
     description:
       - Where the registration code comes from instead of O(registration_code), one of the suboptions.
+      - Where a driver or an operator keeps it in a Secret, the first run that finds a new one there replaces the pods once, but
+        for O(profile=bundled), which reads it again by itself. It needs the right to read the Secret.
     type: dict
     suboptions:
       existing_secret:
@@ -338,7 +339,7 @@ options:
             description: Part of that secret.
             type: str
           refresh_interval:
-            description: How often the operator looks for a new value.
+            description: How often the operator looks for a new value, as C(30m) or C(1h30m); V(0) fetches it once.
             type: str
             default: 1h
   omit_environment:
@@ -390,8 +391,8 @@ options:
   network_policy:
     description:
       - Whether to make a NetworkPolicy. In comes nothing but scrapes of O(metrics). Out goes nothing from our collector
-        or, with O(orc_url), name service, its port and the proxies; from other agents name service, HTTPS, the API server
-        and the proxies.
+        or, with O(orc_url), name service, its port and the proxies; from other agents name service, HTTPS, the API server,
+        the port of O(orc_url) and the proxies.
       - It binds no pod in the host's network.
       - On by default with O(profile=bundled) where the pods are not in the node's network, else off.
     type: bool
@@ -494,7 +495,8 @@ options:
     default: true
   real_nodes_only:
     description:
-      - Whether to leave out nodes with no machine behind them, that is Fargate, virtual kubelet and kwok.
+      - Whether to leave out nodes with no machine behind them, that is Fargate, virtual kubelet, Liqo and kwok.
+      - A node that only a taint or an annotation shows gets a pod nevertheless, which is neither waited for nor counted.
     type: bool
     default: true
   max_unavailable:
@@ -616,7 +618,7 @@ options:
     type: dict
     suboptions:
       type:
-        description: Kind of profile. V(Localhost) is one that is loaded on the nodes.
+        description: Kind of profile. V(Localhost) is one that is loaded on the nodes. A privileged container runs without V(RuntimeDefault).
         type: str
         choices: [RuntimeDefault, Localhost, Unconfined]
         default: RuntimeDefault
@@ -639,8 +641,34 @@ options:
   dns_policy:
     description:
       - DNS policy of the pods. By default V(ClusterFirstWithHostNet) in the node's network, else the API server's.
+      - V(None) asks just the servers of O(dns_config).
     type: str
     choices: [ClusterFirst, ClusterFirstWithHostNet, Default, None]
+  dns_config:
+    description:
+      - Name servers and how they are asked, beside those of O(dns_policy).
+    type: dict
+    suboptions:
+      nameservers:
+        description: IP addresses of name servers, at most three.
+        type: list
+        elements: str
+      searches:
+        description: Domains in which short names are looked for.
+        type: list
+        elements: str
+      options:
+        description: Options of the resolver.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name of the option, as C(ndots).
+            type: str
+            required: true
+          value:
+            description: Its value, where it has one.
+            type: str
   host_paths:
     description:
       - Further paths of the node that the container sees.
@@ -737,7 +765,7 @@ options:
   platform:
     description:
       - What the cluster runs on, where that asks for something special. V(auto) recognises it from the nodes, V(none) adapts
-        nothing. What is adapted, and why, is told in RV(notes).
+        nothing; any other counts beside what is recognised. What is adapted, and why, is told in RV(notes).
     type: str
     choices:
       - auto

@@ -270,7 +270,9 @@ def _common(options):
 def _digest(options, secrets):
     """Of what decides which cluster is asked for what, without secrets: the same file may lead elsewhere in another environment."""
     reached = effective_options({name: options[name] for name in connection_argument_spec()}, os.environ)
-    secrets |= kubeconfig_secrets(reached["kubeconfig"]) | environment_secrets(os.environ)
+    held = kubeconfig_secrets(reached["kubeconfig"])
+    secrets |= held | environment_secrets(os.environ)
+    named = {name: value for name, value in reached.items() if name not in ("api_key", "password")}
     asked = [options[name] for name in ("verdicts", "profile", "name", "namespace", "label_selector")]
-    where = [remove_values(reached, secrets), None if reached["host"] or reached["kubeconfig"] else os.environ.get("KUBECONFIG")]
+    where = [remove_values(named, held), None if reached["host"] or reached["kubeconfig"] else os.environ.get("KUBECONFIG")]
     return hashlib.sha256(json.dumps([where, asked], sort_keys=True).encode()).hexdigest()[:8]

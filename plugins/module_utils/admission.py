@@ -14,12 +14,14 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluste
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count, finding
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.refusals import creation_cause
 
 # What the DaemonSet controller adds to each of its pods.
 _AUTOMATIC = [
     {"key": f"node.kubernetes.io/{name}", "operator": "Exists", "effect": effect}
     for name, effect in (("not-ready", "NoExecute"), ("unreachable", "NoExecute"), ("disk-pressure", "NoSchedule"), ("memory-pressure", "NoSchedule"))
 ]
+_ACCOUNT = "service account"
 _NO_DRY_RUN_FIX = "have the webhook say sideEffects: None, or look at its rules yourself"
 
 
@@ -34,7 +36,7 @@ def sample_pod(daemon_set: dict, node: str, missing: set[tuple]) -> tuple[dict, 
     account, priority = spec.get("serviceAccountName") or "default", spec.get("priorityClassName") or ""
     if ("ServiceAccount", namespace, account) in missing:
         spec["serviceAccountName"] = "default"
-        without.append(f"service account {account}")
+        without.append(f"{_ACCOUNT} {account}")
     if priority and (("PriorityClass", "", priority) in missing or any(kind == "ResourceQuota" for kind, _namespace, _name in missing)):
         del spec["priorityClassName"]
         without.append(f"priority class {priority}")
@@ -45,8 +47,12 @@ def sample_pod(daemon_set: dict, node: str, missing: set[tuple]) -> tuple[dict, 
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, without
 
 
-def judge_pod(cluster: Cluster, pod: dict, without: list[str]) -> tuple[list[dict], dict | None]:
-    """(findings of the check admission for the pod, the pod as the API server would make it; None where it would not)."""
+def judge_pod(cluster: Cluster, pod: dict, without: list[str], leave: list[str]) -> tuple[list[dict], dict | None]:
+    """(findings of the check admission for the pod, the pod as the API server would make it; None where it would not).
+
+    without: of sample_pod. leave: titles of objects, still to be made, that give the agent's service account leave to use security
+    context constraints: without them, or with another account, such a refusal says nothing of the installation.
+    """
     subject = f"a pod of the agent in namespace {pod['metadata']['namespace']}"
     try:
         made = cluster.try_create(pod)
@@ -56,6 +62,10 @@ def judge_pod(cluster: Cluster, pod: dict, without: list[str]) -> tuple[list[dic
             return [finding("admission", "skipped", text, "grant the verb create on pods in that namespace, to have it tried", subject)], None
         if _is_no_dry_run(failure):
             return [finding("admission", "skipped", f"cannot be tried: {failure.what}", _NO_DRY_RUN_FIX, subject)], None
+        first = leave + [one for one in without if one.startswith(_ACCOUNT)]
+        if first and creation_cause(failure.what)[0] == "SecurityContextConstraints":
+            text = f"cannot be judged yet: {', '.join(first)} {'is' if len(first) == 1 else 'are'} made first"
+            return [finding("admission", "skipped", text, "install, and look at the pods: agent_info names what keeps them away", subject)], None
         fix = "change what the message names: quota, pod security level, admission webhook, limit range"
         return [finding("admission", "error", f"would be refused: {failure.what}", fix, subject)], None
     extra = f", without {' and '.join(without)}, which the installation makes first" if without else ""

@@ -15,20 +15,29 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import d
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import facts_of, facts_of_nodes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.helm_release import hand_over, survey, with_live_selector
+from ansible_collections.nanoagent.k8s.plugins.module_utils.idle_options import idle_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_trust import check_images
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, secret_values, silent
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
-from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
-from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
-from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, note_line
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_names, check_options, desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan, still_needed
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, node_notes, note_line
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import references
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
-from ansible_collections.nanoagent.k8s.plugins.module_utils.release import carry_out
+from ansible_collections.nanoagent.k8s.plugins.module_utils.release import canary_nodes, carry_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
+from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import selectors
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at
+from ansible_collections.nanoagent.k8s.plugins.module_utils.strangers import check_strangers
 from ansible_collections.nanoagent.k8s.plugins.module_utils.uninstall import absent
+from ansible_collections.nanoagent.k8s.plugins.module_utils.unreal_nodes import takes_them, who_is
 from ansible_collections.nanoagent.k8s.plugins.module_utils.vendor_values import load_values, map_values, merge
+
+_REVISION = "controller-revision-hash"
 
 
 def work(options: dict, run: Run) -> dict:
@@ -37,7 +46,7 @@ def work(options: dict, run: Run) -> dict:
     options = with_profile_defaults(options)
     if options["state"] != "absent":
         options, names = with_image_names(options)
-        notes = notes + name_notes(names)
+        notes = notes + name_notes(names) + idle_notes(options)
     signed = check_images(options) if options["state"] != "absent" else {}
     result = {**_work(options, run), **signed}
     return {**result, "notes": notes + result.get("notes", [])} if notes else result
@@ -54,8 +63,11 @@ def with_values_file(options: dict, run: Run) -> tuple[dict, list[str]]:
 
 
 def _work(options, run):
+    check_count("wait_timeout", options["wait_timeout"], 1)
     if options["state"] == "rendered":
         return rendered(options, run.check_mode, run.diff)
+    if options["state"] == "absent":
+        check_names(options)
     with closing(connect(options, run)) as cluster:
         if options["state"] == "absent":
             return absent(cluster, options, run.check_mode, run.diff)
@@ -75,6 +87,7 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     _insist_on_nodes(looked)
     planned = plan_steps(cluster, looked)
     options, seen, steps, adoption = looked["options"], looked["seen"], planned["steps"], planned["adoption"]
+    canary_nodes(options, steps, seen["nodes"])
     result = {"changed": bool(changes(steps)) or bool(adoption["patches"]), "actions": [describe(step) for step in steps]}
     result["notes"] = planned["notes"]
     if want_diff:
@@ -96,12 +109,14 @@ def look(cluster: Cluster, options: dict) -> dict:
     "seen": of live.read, "platforms", "notes": about the platforms, "desired": objects, the DaemonSet last, "eligible": nodes}.
     """
     seen = live.read(cluster, options)
-    platforms = choose(options["platform"], detect(seen["nodes"]))
-    options, notes = adjust(_settle_namespace(options, seen["namespace"]), platforms)
+    platforms = choose(options["platform"], detect(seen["nodes"], seen["served"]))
+    options, notes = adjust(_settle_namespace(options, seen["namespace"]), platforms, seen["namespace"])
     facts = facts_of(options, seen, seen["nodes"], platforms)
     desired = desired_objects(options, facts)
-    decide = decider(desired[-1])
-    eligible = [node for node in seen["nodes"] if decide(node)["run"]]
+    decide, takes_unreal = decider(desired[-1]), takes_them(desired[-1])
+    reached = [node for node in seen["nodes"] if decide(node)["run"]]
+    notes += node_notes(options, platforms, desired[-1], seen["nodes"], lambda node: decide(node)["run"])
+    eligible = [node for node in reached if takes_unreal or not who_is(node)]
     narrowed = {**facts, **facts_of_nodes(options, eligible, seen["parent"])}
     if eligible and narrowed != facts:
         desired = desired_objects(options, narrowed)
@@ -114,16 +129,35 @@ def plan_steps(cluster: Cluster, looked: dict) -> dict:
     Returns {"steps": of plan.plan, "judged": those that a dry run can judge, "adoption": of helm_release, "notes"}.
     """
     options, seen, desired = looked["options"], looked["seen"], looked["desired"]
-    seen["objects"].update(live.strangers(cluster, desired, seen))
+    strangers = live.strangers(cluster, desired, seen)
+    seen["objects"].update(strangers)
     seen["pods"] += live.other_pods(cluster, seen["objects"].get(identity(desired[-1])), seen["pods"])
     desired = [with_live_selector(obj, seen["objects"].get(identity(obj))) for obj in desired]
     adoption = _adoption(cluster, options, desired, seen)
+    found = [obj for key, obj in strangers.items() if key not in adoption["objects"] and not obj["metadata"].get("deletionTimestamp")]
+    check_strangers(found, applyset.set_id(options["name"], options["namespace"]), FIELD_MANAGER, options["force_conflicts"])
     seen["objects"].update(adoption["objects"])
-    steps = plan(applyset.remembering(adoption["desired"]), seen["objects"], seen["members"], FIELD_MANAGER) + adoption["steps"]
+    stay = _stay(cluster, options, desired, seen)
+    steps = plan(applyset.remembering(adoption["desired"], stay), seen["objects"], seen["members"], FIELD_MANAGER, stay) + adoption["steps"]
     # Before the hand-over Helm's fields would stay beside ours; survey has looked for other managers.
     judged = [step for step in steps if not step["desired"] or identity(step["desired"]) not in adoption["objects"]]
     notes = tier_notes(options, len(looked["eligible"])) + [note_line(note) for note in looked["notes"]] + adoption["notes"]
     return {"steps": steps, "judged": judged, "adoption": adoption, "notes": notes}
+
+
+def _stay(cluster, options, desired, seen):
+    """Members that are no longer wanted, and that pods need which no controller replaces.
+
+    On a node that starts again they start again, and would lack it. What a pod mounts, the revision that it is of says.
+    """
+    surplus = still_needed(desired, seen["members"], {identity(member) for member in seen["members"]})
+    live_set = seen["objects"].get(identity(desired[-1]))
+    if not surplus or not live_set or at(desired[-1], "spec", "updateStrategy", "type") != "OnDelete":
+        return []
+    hashes = {at(pod, "metadata", "labels", _REVISION) for pod in seen["pods"]}
+    revisions, _version = cluster.list("ControllerRevision", options["namespace"], **selectors(options["name"], live_set)["ControllerRevision"])
+    specs = [at(revision, "data", "spec", "template", "spec") for revision in revisions if at(revision, "metadata", "labels", _REVISION) in hashes]
+    return still_needed(desired, seen["members"], set().union(*(references(spec, options["namespace"]) for spec in specs if spec)))
 
 
 def _adoption(cluster, options, desired, seen):
@@ -154,5 +188,8 @@ def _insist_on_nodes(looked):
         raise Failure("the cluster has no nodes", "join a node first")
     if looked["eligible"]:
         return
-    why = sorted({blocker["detail"] for decision in map(decider(daemon_set), nodes) for blocker in decision["blockers"]}) or ["no reason is known"]
-    raise Failure(f"none of the {len(nodes)} nodes is eligible: {'; '.join(why[:4])}", "change node_selector, tolerations, architectures or control_plane")
+    decided = [(node, decision["blockers"]) for node, decision in zip(nodes, map(decider(daemon_set), nodes))]
+    why = sorted({blocker["detail"] for _node, blockers in decided for blocker in blockers})
+    why += sorted({f"{who_is(node)}: no machine that an agent could watch" for node, blockers in decided if not blockers})
+    fix = "change node_selector, affinity, tolerations, architectures or control_plane"
+    raise Failure(f"none of the {len(nodes)} nodes is eligible: {'; '.join(why[:4])}", fix)

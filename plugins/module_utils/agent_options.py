@@ -43,7 +43,7 @@ def agent_argument_spec() -> dict:
                 "registry": {"type": "str", "required": True},
                 "username": {"type": "str", "required": True},
                 "password": {"type": "str", "required": True, "no_log": True},
-                "secret_name": {"type": "str", "default": "nanoagent-registry", "no_log": False},
+                "secret_name": {"type": "str", "no_log": False},
             },
         },
         "image_pull_secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
@@ -142,6 +142,14 @@ def agent_argument_spec() -> dict:
         "host_network": {"type": "bool"},
         "host_pid": {"type": "bool"},
         "dns_policy": {"type": "str", "choices": ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]},
+        "dns_config": {
+            "type": "dict",
+            "options": {
+                "nameservers": {"type": "list", "elements": "str"},
+                "searches": {"type": "list", "elements": "str"},
+                "options": {"type": "list", "elements": "dict", "options": {"name": {"type": "str", "required": True}, "value": {"type": "str"}}},
+            },
+        },
         "host_paths": {
             "type": "list",
             "elements": "dict",

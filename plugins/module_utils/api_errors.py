@@ -13,6 +13,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 _RIGHT = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?(?: in the namespace "(?P<namespace>[^"]+)")?')
 _USER = re.compile(r'User "(?P<user>[^"]*)"')
 _TITLE = re.compile(r"<title>(?P<title>[^<]*)</title>", re.IGNORECASE)
+# apimachinery, pkg/util/managedfields/internal (typeconverter.go), and pkg/runtime/converter.go.
+_UNREADABLE = re.compile(r"failed to create typed (patch|live|new) object|unable to convert unstructured object|cannot unmarshal|field not declared in schema")
 _CONFLICT = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
 
 
@@ -48,6 +50,9 @@ def explain(status: int, body: bytes, verb: str, target: str, server: str) -> Ap
         return _forbidden(message, reason, verb, target)
     if status == 409 and causes and any(cause.get("reason") == "FieldManagerConflict" for cause in causes):
         return conflict(_conflicts(causes), target)
+    if status == 500 and _UNREADABLE.search(message):
+        # The server calls it an error of its own that it cannot make an object of what was sent.
+        status, reason = 422, "Invalid"
     if status in (400, 422):
         return ApiFailure(f"the API server rejects {target}: {message}", "correct the option that sets this field", status, reason or "Invalid")
     if status == 404:

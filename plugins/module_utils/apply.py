@@ -9,18 +9,23 @@ from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.former import former
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind, note
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_view
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
 
 _WORKLOADS = ("DaemonSet", "Deployment")
+_BINDINGS = ("RoleBinding", "ClusterRoleBinding")
+# Seconds that an object that somebody deleted has to go, before its successor can be made.
+_ENDS = 20.0
 
 
 def write(cluster: Cluster, steps: list[dict], parent_live: dict | None, force: bool) -> None:
     """Writes everything that a step creates, patches or recreates; deletes nothing that is only no longer wanted.
 
-    The namespace and the set's parent come first, the workloads last. The parent stays wide until `finish`.
+    The namespace and the set's parent come first, bindings after the roles that they name, which the server looks up, and the
+    workloads last. The parent stays wide until `finish`.
     """
     due = [step for step in changes(steps) if step["desired"]]
     if not due:
@@ -33,39 +38,43 @@ def write(cluster: Cluster, steps: list[dict], parent_live: dict | None, force: 
     if parent in due or wide != parent["desired"]:
         cluster.apply(wide, force)
     members = [step for step in due if step is not parent and step["desired"]["kind"] != "Namespace"]
-    workloads = [step for step in members if step["desired"]["kind"] in _WORKLOADS]
-    cluster.parallel([partial(_write, cluster, step, force) for step in members if step not in workloads])
-    cluster.parallel([partial(_write, cluster, step, force) for step in workloads])
+    bindings, workloads = ([step for step in members if step["desired"]["kind"] in kinds] for kinds in (_BINDINGS, _WORKLOADS))
+    for group in ([step for step in members if step not in bindings and step not in workloads], bindings, workloads):
+        cluster.parallel([partial(_write, cluster, step, force) for step in group])
 
 
-def finish(cluster: Cluster, steps: list[dict], parent_live: dict | None, keep_note: bool, force: bool) -> None:
-    """Deletes what is no longer wanted, and lets the parent list just what is there.
+def finish(cluster: Cluster, steps: list[dict], parent_live: dict | None, keep_note: bool, force: bool, noticed: dict | None = None) -> None:
+    """Deletes or releases what is no longer wanted, and lets the parent list just what is there.
 
-    keep_note: whether the parent has to remember pods of an earlier DaemonSet that still run.
+    keep_note: whether the parent has to remember pods of an earlier DaemonSet that still run. noticed: further annotations of
+    the parent, of what was learnt meanwhile.
     """
-    surplus = [step["live"] for step in steps if step["action"] == "delete"]
-    for obj in surplus:
-        cluster.delete(obj)
+    for step in steps:
+        if step["action"] == "delete":
+            cluster.delete(step["live"])
+        elif step["action"] == "release":
+            cluster.patch(step["live"], {"metadata": {"labels": {applyset.MEMBER_LABEL: None}}})
     parent = _parent(steps)
     behind = left_behind(steps, parent_live)
     wide = applyset.widened(parent["desired"], parent_live, **note(behind))
-    final = applyset.widened(parent["desired"], None, **note(behind if keep_note else None))
+    final = applyset.widened(parent["desired"], None, **note(behind if keep_note else None), **(noticed or {}))
     if changes(steps) and wide != final:
         cluster.apply(final, force)
 
 
 def undo(cluster: Cluster, steps: list[dict]) -> None:
-    """Takes back what `write` wrote: our fields get their former values, what was made is deleted, the parent narrows last."""
+    """Takes back what `write` wrote: fields get their former values, what was made is deleted, the parent narrows last."""
     back = [step for step in changes(steps) if step["desired"]]
     parent = _parent(steps)
-    former = [step for step in back if step["live"] is not None and step is not parent]
-    for step in sorted(former, key=lambda step: step["desired"]["kind"] in _WORKLOADS):
-        if step["action"] == "recreate":
-            _delete_made(cluster, step)
-        cluster.apply(owned_view(step["live"], FIELD_MANAGER), True)
+    before = [step for step in back if step["live"] is not None and step is not parent]
+    for step in sorted(before, key=lambda step: step["desired"]["kind"] in _WORKLOADS):
+        made = _made(cluster, step)
+        if made and step["action"] == "recreate":
+            cluster.delete(made)
+        cluster.apply(former(step["live"], made, FIELD_MANAGER), True)
     for step in reversed(back):
-        if step["live"] is None and step["desired"]["kind"] != "Namespace":
-            _delete_made(cluster, step)
+        if step["live"] is None and step["desired"]["kind"] != "Namespace" and (made := _made(cluster, step)):
+            cluster.delete(made)
     if parent in back and parent["live"] is not None:
         cluster.apply(owned_view(parent["live"], FIELD_MANAGER), True)
 
@@ -90,15 +99,13 @@ def judgeable(steps: list[dict], namespace_exists: bool) -> tuple[list[dict], li
 
 def _role(obj):
     """The identity of the role that a binding names; None for everything else."""
-    if obj["kind"] not in ("RoleBinding", "ClusterRoleBinding"):
+    if obj["kind"] not in _BINDINGS:
         return None
     return identity({"kind": obj["roleRef"]["kind"], "metadata": {"name": obj["roleRef"]["name"], "namespace": obj["metadata"].get("namespace")}})
 
 
-def _delete_made(cluster, step):
-    made = cluster.get(step["desired"]["kind"], step["desired"]["metadata"]["name"], step["desired"]["metadata"].get("namespace"))
-    if made:
-        cluster.delete(made)
+def _made(cluster, step):
+    return cluster.get(step["desired"]["kind"], step["desired"]["metadata"]["name"], step["desired"]["metadata"].get("namespace"))
 
 
 def _parent(steps):
@@ -107,6 +114,9 @@ def _parent(steps):
 
 def _write(cluster, step, force):
     if step["action"] == "recreate":
-        cluster.delete(step["live"], "Orphan" if step["live"]["kind"] in _WORKLOADS else "Background")
+        # Of a Deployment nobody would end the ReplicaSet that it leaves.
+        cluster.delete(step["live"], "Orphan" if step["live"]["kind"] == "DaemonSet" else "Background")
         cluster.await_gone(step["live"])
+    elif step.get("ending"):
+        cluster.await_gone(step["ending"], _ENDS)
     cluster.apply(step["desired"], force)

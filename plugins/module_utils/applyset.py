@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, OPTIONAL_KINDS, kind_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import remember
@@ -41,10 +42,13 @@ def parent(name: str, namespace: str, members: list[dict], labels: dict) -> dict
     }
 
 
-def remembering(desired: list[dict]) -> list[dict]:
-    """The desired objects with a parent that remembers the others as they are now, for whoever changes them after it was made."""
+def remembering(desired: list[dict], staying: Sequence[dict] = ()) -> list[dict]:
+    """The desired objects with a parent that remembers the others as they are now, for whoever changes them after it was made.
+
+    staying: members that are not wanted and cannot go yet; the parent lists their kinds too, so that a later run finds them.
+    """
     members = [obj for obj in desired if not id_of(obj)]
-    return [{**obj, "data": remember(members)} if id_of(obj) else obj for obj in desired]
+    return [{**_listing(obj, {kind_of(each).group_kind for each in staying}), "data": remember(members)} if id_of(obj) else obj for obj in desired]
 
 
 def enrol(member: dict, identifier: str) -> dict:
@@ -84,10 +88,13 @@ def widened(parent_wanted: dict, parent_live: dict | None, **annotations: str) -
 
     annotations: further ones, for the same time.
     """
-    listed = _listed(parent_live) | _listed(parent_wanted) if parent_live else _listed(parent_wanted)
-    metadata = parent_wanted["metadata"]
-    changed = {**metadata["annotations"], _GROUP_KINDS: ",".join(sorted(listed)), **annotations}
-    return {**parent_wanted, "metadata": {**metadata, "annotations": changed}}
+    return _listing(parent_wanted, _listed(parent_live) if parent_live else set(), **annotations)
+
+
+def _listing(parent_object, group_kinds, **annotations):
+    metadata = parent_object["metadata"]
+    changed = {**metadata["annotations"], _GROUP_KINDS: ",".join(sorted(_listed(parent_object) | group_kinds)), **annotations}
+    return {**parent_object, "metadata": {**metadata, "annotations": changed}}
 
 
 def _listed(parent_object):

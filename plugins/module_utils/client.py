@@ -20,7 +20,7 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure, explain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
     KUBERNETES_IMPORT_ERROR,
-    bearer_tokens,
+    configuration_secrets,
     effective_options,
     environment_secrets,
     impersonation_headers,
@@ -31,6 +31,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.garbage import uncollected
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.masking import masked_text
 from ansible_collections.nanoagent.k8s.plugins.module_utils.openshift_login import log_in, log_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.patience import pause
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, records, text
@@ -65,7 +66,7 @@ def connect(options: dict, run: Run) -> Cluster:
         raise Failure(missing_required_lib("kubernetes"), "install it for that Python", exception=KUBERNETES_IMPORT_ERROR)
     run.secrets.update(kubeconfig_secrets(options["kubeconfig"]), environment_secrets(os.environ))
     cluster = Cluster(options, run.temp_dir)
-    run.secrets.update(bearer_tokens(cluster.configuration))
+    run.secrets.update(configuration_secrets(cluster.configuration))
     return cluster
 
 
@@ -125,9 +126,15 @@ class Cluster:
     def _version(self):
         return self._json("GET", "/version", "read", "the version")
 
-    def groups(self) -> set[str]:
-        """Names of the API groups that the server serves, beside the core group."""
-        return {group["name"] for group in self._json("GET", "/apis", "read", "the API groups").get("groups") or []}
+    def served(self, api_version: str) -> set[str]:
+        """The kinds that the server serves at this version of a group; none where it has not got that."""
+        try:
+            answer = self._json("GET", f"/apis/{api_version}", "read", f"the kinds of {api_version}")
+        except ApiFailure as failure:
+            if failure.status == 404:
+                return set()
+            raise
+        return {text(resource.get("kind")) for resource in records(answer.get("resources"))}
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict | None:
         """The object, or None where it does not exist."""
@@ -269,10 +276,13 @@ class Cluster:
         return "" if text.startswith(_NO_LOG) else text
 
     def last_words(self, namespace: str, pod: str, container: str, lines: int) -> str:
-        """The last log lines of a container that ends again and again, of its latest end where they can be had; else empty."""
+        """The last log lines of a container that ends again and again, of its latest end where they can be had; else empty.
+
+        They are to be shown, and a program that complains of its proxy or backend repeats how it logs in there: that is masked.
+        """
         # The kubelet throws one container away as soon as the next has ended, so that either may be gone when it is asked for.
         asked = (self.logs(namespace, pod, container, lines, previous) for previous in (True, False, True))
-        return next(filter(None, asked), "")
+        return masked_text(next(filter(None, asked), ""))
 
     def execute(self, namespace: str, pod: str, container: str, command: list[str], timeout: float) -> tuple[int, str, str]:
         """Runs a command in a container: (exit code, standard output, standard error).
@@ -378,6 +388,7 @@ class Cluster:
                         self._answered = True
                         return answer
                     failure = explain(status, content, verb, target, self.server)
+                    status = failure.status
                     # A merge patch may name the version that it was made for: the same one is refused again.
                     final = bool(failure.conflicts) or (status == 409 and content_type == _MERGE_PATCH)
                     self._answered = True

@@ -4,7 +4,7 @@
 """The cluster monitor: one agent that watches the Kubernetes API itself, with rights of its own. Pure.
 
 Whose monitor it is the profile says: monitor_bundled or monitor_spyderbat, each with CONTAINER (the container's name),
-RESOURCES (by default), SHARES_ACCOUNT_ANNOTATIONS (whether its service account gets the agent's), default_name(options),
+resources(facts) by default, SHARES_ACCOUNT_ANNOTATIONS (whether its service account gets the agent's), default_name(options),
 image(options), selector(options), check(options), rules(options) of its ClusterRole, and part(options, facts), its share of the
 pod: {"container": fields, "env", "mounts", "volumes", "pod": fields of the spec, "annotations", "objects"}.
 
@@ -14,12 +14,11 @@ takes over a node does not get the monitor's.
 
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import monitor_bundled, monitor_spyderbat, pod_extras, sizing
+from ansible_collections.nanoagent.k8s.plugins.module_utils import monitor_bundled, monitor_spyderbat, pod_extras, scheduling, sizing
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned, parse_reference, pull_policy
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_label, check_labels, text_values
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count, check_dns_label, check_labels, text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made, own_pod_labels
-from ansible_collections.nanoagent.k8s.plugins.module_utils.scheduling import check_tolerations
 from ansible_collections.nanoagent.k8s.plugins.module_utils.update_strategy import readiness_fields
 
 _PROFILES = {"bundled": monitor_bundled, "spyderbat": monitor_spyderbat}
@@ -38,6 +37,7 @@ def image(options: dict) -> str:
 
 def check(options: dict) -> None:
     """Failure for a monitor that there is not, and for values that the API server would refuse."""
+    _check_values(options)
     if not enabled(options):
         if options.get("rbac") not in (None, "read_only"):
             raise Failure(f"rbac {options['rbac']} is the cluster monitor's, which is off", "set monitor.enabled: true; the node agent itself gets no rights")
@@ -48,13 +48,25 @@ def check(options: dict) -> None:
     check_dns_label("monitor.name", _name(options))
     if _replicas(options) < 1:
         raise Failure(f"monitor.replicas {monitor['replicas']} is below 1", "use 1 or more, or set monitor.enabled: false")
+    if options["profile"] == "bundled" and options["verifier"] and _name(options) == f"{options['name']}-verifier":
+        raise Failure(f"monitor.name {_name(options)} is the name of the verifier's Role (verifier)", "choose another monitor.name")
+    taken = sorted(set(_own(options).selector(options)) & set(text_values(options.get("pod_labels"))))
+    if taken:
+        raise Failure(f"pod_labels.{taken[0]} is a label by which the cluster monitor's pods are chosen", "choose another key")
     _own(options).check(options)
     reference = image(options)
     parse_reference(reference)
     if options["require_digest"] and not is_pinned(reference):
         raise Failure(f"monitor.image {reference} is not pinned by a digest", "write it as name@sha256:..., or set require_digest: false")
+
+
+def _check_values(options):
+    """Failure for values that no monitor could have, whether it is on or off."""
+    monitor = options.get("monitor") or {}
+    if monitor.get("replicas") is not None:
+        check_count("monitor.replicas", monitor["replicas"])
     sizing.check_resources("monitor.resources", monitor.get("resources"))
-    check_tolerations("monitor.tolerations", monitor.get("tolerations"))
+    scheduling.check_tolerations("monitor.tolerations", monitor.get("tolerations"))
     check_labels("monitor.node_selector", monitor.get("node_selector"), reserved=("kubernetes.io/os",))
 
 
@@ -69,7 +81,7 @@ def objects(options: dict, facts: dict, pull_secrets: list[str], account_annotat
     part = own.part(options, facts)
     notes = account_annotations if own.SHARES_ACCOUNT_ANNOTATIONS else text_values(options.get("service_account_annotations"))
     account = made(options, "v1", "ServiceAccount", _account(options), annotations=notes, automountServiceAccountToken=False)
-    found = [account, *_rights(options), *part["objects"], _deployment(options, part, pull_secrets)]
+    found = [account, *_rights(options), *part["objects"], _deployment(options, facts, part, pull_secrets)]
     budget = options["monitor"].get("pod_disruption_budget")
     if _replicas(options) > 1 if budget is None else budget:
         # With minAvailable 1 a single replica would hold up the draining of its node for ever.
@@ -79,7 +91,7 @@ def objects(options: dict, facts: dict, pull_secrets: list[str], account_annotat
 
 
 def _rights(options):
-    role = f"{options['namespace']}-{_account(options)}"
+    role = f"{options['namespace']}.{_account(options)}"
     made_role = options.get("rbac") != "cluster_admin"
     reference = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role if made_role else "cluster-admin"}
     subjects = [{"kind": "ServiceAccount", "name": _account(options), "namespace": options["namespace"]}]
@@ -89,7 +101,7 @@ def _rights(options):
     return [made(options, f"{_RBAC}/v1", "ClusterRole", role, namespaced=False, rules=_own(options).rules(options)), binding]
 
 
-def _deployment(options, part, pull_secrets):
+def _deployment(options, facts, part, pull_secrets):
     own, monitor = _own(options), options["monitor"]
     reference = own.image(options)
     container = {
@@ -97,7 +109,7 @@ def _deployment(options, part, pull_secrets):
         "image": reference,
         "imagePullPolicy": options.get("image_pull_policy") or pull_policy(reference),
         "env": [*part["env"], *pod_extras.extra_env(options)],
-        "resources": sizing.as_resources(monitor.get("resources") or own.RESOURCES),
+        "resources": sizing.as_resources(monitor.get("resources") or own.resources(facts)),
         **part["container"],
     }
     pod_extras.check_unique("the cluster monitor's variable", "name", container["env"])
@@ -111,7 +123,7 @@ def _deployment(options, part, pull_secrets):
     if part["mounts"]:
         container["volumeMounts"], spec["volumes"] = part["mounts"], part["volumes"]
     if monitor.get("tolerations"):
-        spec["tolerations"] = monitor["tolerations"]
+        spec["tolerations"] = scheduling.tolerations(monitor["tolerations"])
     if options["priority_class"]:
         spec["priorityClassName"] = options["priority_class"]["name"]
     if pull_secrets:

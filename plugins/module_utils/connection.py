@@ -10,6 +10,7 @@ import traceback
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.garbage import uncollected
+from ansible_collections.nanoagent.k8s.plugins.module_utils.option_secrets import is_text, kubeconfig_credentials, secrets_in
 
 # Loading the package makes many thousands of objects that all stay; looking for garbage among them meanwhile takes a fifth of its time.
 with uncollected():
@@ -42,7 +43,6 @@ _ENVIRONMENT = {
     "impersonate_groups": "K8S_AUTH_IMPERSONATE_GROUPS",
 }
 
-_SECRET_KEYS = ("token", "password", "client-key-data")
 _ONLY_WITH_HOST = ("api_key", "username", "password", "client_cert", "client_key")
 
 
@@ -69,42 +69,26 @@ def connection_argument_spec() -> dict:
 
 def kubeconfig_secrets(kubeconfig) -> set[str]:
     """Every secret that a kubeconfig given as a dictionary or as text holds, for no_log; empty for a path. Pure."""
-    content = _content(kubeconfig)
-    if content is None:
-        return set()
-    secrets = set()
-    for entry in content.get("users") or []:
-        user = entry.get("user") if isinstance(entry, dict) else None
-        if isinstance(user, dict):
-            _collect(user, secrets)
-    return secrets
+    return kubeconfig_credentials(_content(kubeconfig))
 
 
 def environment_secrets(environ: dict) -> set[str]:
     """The secrets among the K8S_AUTH_* variables, for no_log. Pure."""
-    return {environ[_ENVIRONMENT[name]] for name in ("api_key", "password") if environ.get(_ENVIRONMENT[name])}
+    given = {name: environ[variable] for name, variable in _ENVIRONMENT.items() if environ.get(variable)}
+    return {given[name] for name in ("api_key", "password") if name in given}.union(*(secrets_in(name, given.get(name)) for name in ("host", "proxy")))
 
 
-def bearer_tokens(configuration) -> set[str]:
-    """The tokens that a configuration has come to hold, from wherever, for no_log."""
-    return {value.removeprefix("Bearer ") for value in configuration.api_key.values() if value}
-
-
-def _collect(user, secrets):
-    secrets.update(str(user[key]) for key in _SECRET_KEYS if user.get(key))
-    provider = user.get("auth-provider")
-    if isinstance(provider, dict) and isinstance(provider.get("config"), dict):
-        secrets.update(str(value) for key, value in provider["config"].items() if value and ("token" in key or "secret" in key))
-    plugin = user.get("exec")
-    if isinstance(plugin, dict):
-        secrets.update(str(pair["value"]) for pair in plugin.get("env") or [] if isinstance(pair, dict) and pair.get("value"))
+def configuration_secrets(configuration) -> set[str]:
+    """The tokens, and the logins in addresses, that a configuration has come to hold, from wherever, for no_log."""
+    tokens = {value.removeprefix("Bearer ") for value in configuration.api_key.values() if value}
+    return tokens | secrets_in("host", configuration.host) | secrets_in("proxy", configuration.proxy)
 
 
 def _content(kubeconfig):
     """The kubeconfig as a dictionary, where it is not a path."""
     if isinstance(kubeconfig, dict):
         return kubeconfig
-    if isinstance(kubeconfig, str) and (kubeconfig.lstrip().startswith("{") or "\n" in kubeconfig.strip()):
+    if is_text(kubeconfig):
         try:
             content = yaml.safe_load(kubeconfig)
         except yaml.YAMLError:

@@ -94,6 +94,15 @@ def causes(rows: list[dict]) -> list[str]:
     return lines(groups(rows))
 
 
+def causes_of_failure(rows: list[dict]) -> list[str]:
+    """causes(), what cannot heal first, and nodes that only wait for their turn last."""
+
+    def rank(row):
+        return 0 if row["final"] else 2 if row["state"] == "rolling" else 1
+
+    return [line for each in range(3) for line in causes([row for row in rows if rank(row) == each])]
+
+
 def lines(found: list[dict]) -> list[str]:
     """What groups() gives as lines: `ImageNotFound on 3 nodes (a, b, c): ...`."""
     said = []

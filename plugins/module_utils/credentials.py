@@ -11,9 +11,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
+from decimal import Decimal
 from functools import lru_cache
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_subdomain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
 
@@ -26,8 +29,12 @@ _BY_FILE = ("bundled",)
 _FILE_MODE = 0o400
 _VOLUME = "credentials"
 _SOURCES = ("existing_secret", "aws_secrets_manager", "external_secret")
+_OBJECTS = {"aws_secrets_manager": "SecretProviderClass", "external_secret": "ExternalSecret"}
 _ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
-_AWS_GROUP, _EXTERNAL_GROUP = "secrets-store.csi.x-k8s.io", "external-secrets.io"
+# Kubernetes, apimachinery/pkg/util/validation/validation.go (IsConfigMapKey).
+_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_GO_DURATION_PART = rf"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)({'|'.join(_UNITS)})"
 # A tenth of a second: enough for codes that are long and random. scrypt is not there where Python runs in FIPS mode.
 _ROUNDS = 100_000
 
@@ -40,13 +47,15 @@ def check(options: dict) -> None:
     chosen = (["registration_code"] if options.get("registration_code") else []) + list(given)
     if len(chosen) > 1:
         raise Failure(f"{' and '.join(chosen)} exclude each other", "leave all but one out")
-    code = options.get("registration_code")
-    if code and code != code.strip():
-        raise Failure("registration_code begins or ends with white space", "trim it, for example with the filter trim")
+    _check_code(options.get("registration_code"))
     if "existing_secret" in given:
         check_dns_subdomain("credentials.existing_secret.name", given["existing_secret"]["name"])
+        _check_secret_key("credentials.existing_secret.key", given["existing_secret"].get("key"))
+    if "external_secret" in given:
+        _check_external(given["external_secret"])
     aws = given.get("aws_secrets_manager")
     if aws:
+        _check_given("credentials.aws_secrets_manager.secret_id", aws["secret_id"])
         check_dns_subdomain("credentials.aws_secrets_manager.sync_secret", _secret(options))
         if aws.get("sync_secret") and _by_file(options):
             raise Failure(
@@ -91,12 +100,18 @@ def objects(options: dict, facts: dict) -> list[dict]:
         data = {_KEY: base64.b64encode(options["registration_code"].encode()).decode()}
         return [made(options, "v1", "Secret", _own_name(options), type="Opaque", data=data)]
     if "aws_secrets_manager" in given:
-        _check_served(facts, f"SecretProviderClass.{_AWS_GROUP}", "the Secrets Store CSI driver with its AWS provider")
-        return [made(options, f"{_AWS_GROUP}/v1", "SecretProviderClass", _own_name(options), spec=_provider_class(options, given["aws_secrets_manager"]))]
+        kind = _served(facts, "SecretProviderClass", "the Secrets Store CSI driver with its AWS provider")
+        return [made(options, kind.api_version, kind.kind, _own_name(options), spec=_provider_class(options, given["aws_secrets_manager"]))]
     if "external_secret" in given:
-        _check_served(facts, f"ExternalSecret.{_EXTERNAL_GROUP}", "the External Secrets operator")
-        return [made(options, f"{_EXTERNAL_GROUP}/v1", "ExternalSecret", _own_name(options), spec=_external(options, given["external_secret"]))]
+        kind = _served(facts, "ExternalSecret", "the External Secrets operator")
+        return [made(options, kind.api_version, kind.kind, _own_name(options), spec=_external(options, given["external_secret"]))]
     return []
+
+
+def asked_kinds(options: dict) -> list[str]:
+    """The kinds that matter here whether the API has them."""
+    given = _sources(options)
+    return [kind for source, kind in _OBJECTS.items() if source in given]
 
 
 def service_account_annotations(options: dict) -> dict:
@@ -106,15 +121,36 @@ def service_account_annotations(options: dict) -> dict:
 
 
 def watched_secret(options: dict) -> str | None:
-    """Name of the existing Secret whose change rolls the agents; facts["secret_hashes"] then needs its value_hash."""
+    """Name of the Secret whose change rolls the agents; facts["secret_hashes"] then has what the pod template is to bear of it."""
     existing = _sources(options).get("existing_secret") or {}
-    return existing["name"] if existing.get("restart_on_change") else None
+    if existing.get("restart_on_change"):
+        return existing["name"]
+    return None if _by_file(options) else coming_secret(options)
 
 
 def coming_secret(options: dict) -> str | None:
     """Name of the Secret that an operator or a driver makes once our object is there; None where none does."""
     given = _sources(options)
     return _secret(options) if "external_secret" in given or "aws_secrets_manager" in given else None
+
+
+def secret_of(options: dict) -> tuple[str, str]:
+    """(the option that says where the code comes from, the Secret that holds it); empty texts where no Secret does."""
+    given = _sources(options)
+    if options.get("registration_code"):
+        return "registration_code", _own_name(options)
+    if not given or (_by_file(options) and "aws_secrets_manager" in given):
+        return "", ""
+    return f"credentials.{next(iter(given))}", _secret(options)
+
+
+def secret_hash(options: dict, secret: dict | None) -> str | None:
+    """value_hash of the code in the watched Secret; None without it, or without the key."""
+    data = (secret or {}).get("data") or {}
+    if _key(options) not in data:
+        return None
+    value = base64.b64decode(data[_key(options)]).decode("utf-8", "replace")
+    return value_hash(options["namespace"], _secret(options), value)
 
 
 def watched_key(options: dict) -> str:
@@ -130,6 +166,48 @@ def value_hash(namespace: str, name: str, value: str) -> str:
     is no way to it, and salted by the Secret's place, so that equal values in two clusters' namespaces do not show.
     """
     return hashlib.pbkdf2_hmac("sha256", value.encode(), f"nanoagent.k8s/{namespace}/{name}".encode(), _ROUNDS).hex()[:16]
+
+
+def _check_code(code):
+    if code is None:
+        return
+    if not code:
+        raise Failure("registration_code is empty", "give the code, or leave the option out")
+    if code != code.strip():
+        raise Failure("registration_code begins or ends with white space", "trim it, for example with the filter trim")
+    if not code.isprintable():
+        raise Failure("registration_code has a line end or another control character in it", "give the code alone, in one line")
+
+
+def _check_external(given):
+    check_dns_subdomain("credentials.external_secret.store", given["store"])
+    _check_given("credentials.external_secret.remote_key", given["remote_key"])
+    interval = given.get("refresh_interval")
+    if interval is not None and not _is_go_duration(interval):
+        raise Failure(
+            f"credentials.external_secret.refresh_interval {interval!r} is no duration",
+            "use hours, minutes and seconds, as in 30m or 1h30m; 0 fetches the value once",
+        )
+
+
+def _is_go_duration(text):
+    # time.ParseDuration, with which the operator reads it: no days, and no more nanoseconds than 63 bits hold.
+    if text == "0":
+        return True
+    total = sum(Decimal(number) * _UNITS[unit] for number, unit in re.findall(_GO_DURATION_PART, text))
+    return bool(re.fullmatch(f"(?:{_GO_DURATION_PART})+", text)) and total < 2**63
+
+
+def _check_given(option, value):
+    if not (value or "").strip():
+        raise Failure(f"{option} is empty", "name the secret in the store")
+
+
+def _check_secret_key(option, key):
+    if key is None:
+        return
+    if len(key) > 253 or key.startswith("..") or key == "." or not _SECRET_KEY.fullmatch(key):
+        raise Failure(f"{option} {key!r} is no key of a Secret", "use at most 253 letters, digits, '-', '_' and '.'")
 
 
 def _by_file(options):
@@ -207,6 +285,11 @@ def _external(options, given):
     }
 
 
-def _check_served(facts, group_kind, what):
-    if facts.get("served") is not None and group_kind not in facts["served"]:
-        raise Failure(f"the API server has no {group_kind.split('.')[0]}", f"install {what} first, or choose another source of the registration code")
+def _served(facts, name, what):
+    kind = KINDS[name]
+    if facts.get("served") is not None and kind.group_kind not in facts["served"]:
+        raise Failure(
+            f"the API server has no {name} of {kind.api_version}",
+            f"install {what} first, or a newer release of it, or choose another source of the registration code",
+        )
+    return kind

@@ -17,10 +17,18 @@ _POLL = 0.5
 _SETTLE = 2.0
 
 
+class Unavailable(Failure):
+    """The pods of a Deployment cannot be available, or were not in time."""
+
+
 def await_deployments(cluster: Cluster, wanted: list[dict], timeout: float) -> None:
-    """Returns when the new pods of each are available. Failure with the cause when they cannot be, or the time, in seconds, is up."""
+    """Returns when the new pods of each are available. Unavailable with the cause when they cannot be, or the time, in seconds, is up."""
     for deployment in wanted:
-        _await_one(cluster, deployment, timeout)
+        followed, deadline = Followed(cluster, deployment), time.monotonic() + timeout
+        while not followed.look():
+            if time.monotonic() >= deadline:
+                raise followed.late(timeout)
+            time.sleep(_POLL)
 
 
 def is_done(live: dict) -> bool:
@@ -30,24 +38,47 @@ def is_done(live: dict) -> bool:
     return current and status.get("updatedReplicas", 0) == status.get("replicas", 0) == status.get("availableReplicas", 0) == replicas
 
 
-def _await_one(cluster, wanted, timeout):
-    name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
-    deadline, hopeless = time.monotonic() + timeout, None
-    while True:
-        live = cluster.get("Deployment", name, namespace)
-        if live is None:
-            raise Failure(f"{title(wanted)} was deleted while it was awaited", "run again")
+class Followed:
+    """A Deployment whose new pods have to become available. wanted: as it was applied."""
+
+    def __init__(self, cluster: Cluster, wanted: dict):
+        self._cluster, self._wanted = cluster, wanted
+        self._namespace = wanted["metadata"]["namespace"]
+        self._hopeless: float | None = None
+        self._looked: float | None = None
+        self._done = False
+
+    def glance(self) -> None:
+        """Looks, unless that was a moment ago or all was well: for whoever waits for something else meanwhile."""
+        if not self._done and (self._looked is None or time.monotonic() - self._looked >= _POLL):
+            self._done = self.look()
+
+    def look(self) -> bool:
+        """Whether they are available; Unavailable once a cause that cannot heal itself has stood for a while."""
+        live = self._live()
+        self._looked = time.monotonic()
         if is_done(live):
-            return
-        cause = _cause(cluster, live, namespace)
-        now = time.monotonic()
-        hopeless = (hopeless or now) if cause and cause["final"] else None
-        if (hopeless and now - hopeless >= _SETTLE) or now >= deadline:
-            cause = _cause(cluster, live, namespace, told=True)
-            how = "cannot become available" if hopeless else f"did not become available within {timeout:g} s"
-            why = f"{cause['reason']}: {cause['detail']}" if cause else "no cause is known"
-            raise Failure(f"{title(wanted)} {how}: {why}", (cause or {}).get("fix") or "look at its events with kubectl describe", changed=True)
-        time.sleep(_POLL)
+            return True
+        cause = _cause(self._cluster, live, self._namespace)
+        self._hopeless = (self._hopeless or self._looked) if cause and cause["final"] else None
+        if self._hopeless and self._looked - self._hopeless >= _SETTLE:
+            raise self._unavailable(live, "cannot become available")
+        return False
+
+    def late(self, timeout: float) -> Unavailable:
+        """What to raise where the time is up."""
+        return self._unavailable(self._live(), "cannot become available" if self._hopeless else f"did not become available within {timeout:g} s")
+
+    def _live(self):
+        live = self._cluster.get("Deployment", self._wanted["metadata"]["name"], self._namespace)
+        if live is None:
+            raise Failure(f"{title(self._wanted)} was deleted while it was awaited", "run again")
+        return live
+
+    def _unavailable(self, live, how):
+        cause = _cause(self._cluster, live, self._namespace, told=True)
+        why = f"{cause['reason']}: {cause['detail']}" if cause else "no cause is known"
+        return Unavailable(f"{title(self._wanted)} {how}: {why}", (cause or {}).get("fix") or "look at its events with kubectl describe", changed=True)
 
 
 def _cause(cluster, live, namespace, told=False):

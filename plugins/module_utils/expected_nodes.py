@@ -8,17 +8,20 @@ from __future__ import annotations
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decider
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count, finding
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.unreal_nodes import takes_them
 
 _FIX = "change node_selector, tolerations, architectures, control_plane or affinity, if an agent shall run there"
 
 
 def expected_nodes(daemon_set: dict, nodes: list[dict]) -> list[dict]:
     """One row a node, sorted by name: node_facts' keys, os_image, eligible and blockers ({"kind", "detail"})."""
-    decide, rows = decider(daemon_set), []
+    decide, takes_unreal, rows = decider(daemon_set), takes_them(daemon_set), []
     for node in nodes:
         decision = decide(node)
         info = (node.get("status") or {}).get("nodeInfo") or {}
-        row = {**node_facts(node), "os_image": info.get("osImage") or "", "eligible": decision["run"] is True}
+        facts = node_facts(node)
+        eligible = decision["run"] is True and (takes_unreal or not facts["not_real"])
+        row = {**facts, "os_image": info.get("osImage") or "", "eligible": eligible}
         rows.append({**row, "blockers": [{key: blocker[key] for key in ("kind", "detail")} for blocker in decision["blockers"]]})
     return sorted(rows, key=lambda row: row["node"])
 
@@ -36,7 +39,8 @@ def eligibility_findings(rows: list[dict]) -> list[dict]:
             groups.setdefault("; ".join(blocker["detail"] for blocker in row["blockers"]), []).append(row["node"])
     found = []
     if not eligible:
-        why = sorted({blocker["detail"] for row in out for blocker in row["blockers"]}) or ["no reason is known"]
+        why = sorted({blocker["detail"] for row in out for blocker in row["blockers"]})
+        why += sorted({f"{row['not_real']}: no machine that an agent could watch" for row in out if not row["blockers"]})
         found.append(finding("eligibility", "error", f"none of the {count(len(rows), 'node')} is eligible: {'; '.join(why[:4])}", _FIX))
     else:
         found += [

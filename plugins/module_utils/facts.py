@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import base64
 import re
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import memory
-from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import value_hash, watched_key, watched_secret
+from ansible_collections.nanoagent.k8s.plugins.module_utils import credentials, memory, rotation
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
 
 _OLDEST = (1, 25)
@@ -45,9 +43,9 @@ def facts_of(options: dict, seen: dict, nodes: list[dict], platforms: list[dict]
     return {
         "kubernetes": seen["kubernetes"],
         **facts_of_nodes(options, nodes, seen["parent"]),
-        "served": _served(seen["groups"]),
+        "served": seen["served"],
         "cluster_uid": seen["cluster_uid"],
-        "secret_hashes": _secret_hashes(options, seen),
+        **_facts_of_secret(options, seen),
         "platforms": platforms,
     }
 
@@ -60,20 +58,16 @@ def facts_of_nodes(options: dict, nodes: list[dict], parent: dict | None) -> dic
     }
 
 
-def _served(groups):
-    if groups is None:
-        return None
-    return {kind.group_kind for kind in KINDS.values() if not kind.group or kind.group in groups}
-
-
-def _secret_hashes(options, seen):
-    name = watched_secret(options)
+def _facts_of_secret(options, seen):
+    name = credentials.watched_secret(options)
     if not name:
-        return {}
-    key = watched_key(options)
-    data = (seen["secret"] or {}).get("data") or {}
-    if key not in data:
-        missing = f"has no key {key}" if seen["secret"] else "does not exist"
+        return {"secret_hashes": {}, "code_note": {}}
+    current = credentials.secret_hash(options, seen["secret"])
+    if credentials.coming_secret(options):
+        live = seen["objects"].get(("DaemonSet", options["namespace"], options["name"])) or {}
+        mark, note = rotation.marks(name, current, seen["parent"], mapping(at(live, "spec", "template", "metadata", "annotations")).get(credentials.HASH))
+        return {"secret_hashes": {name: mark}, "code_note": note}
+    if current is None:
+        missing = f"has no key {credentials.watched_key(options)}" if seen["secret"] else "does not exist"
         raise Failure(f"the Secret {options['namespace']}/{name} {missing}", "create it, or correct credentials.existing_secret")
-    value = base64.b64decode(data[key]).decode("utf-8", "replace")
-    return {name: value_hash(options["namespace"], name, value)}
+    return {"secret_hashes": {name: current}, "code_note": {}}

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.option_secrets import secrets_in
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import mapping
 
 
 def silent(line: str) -> None:
@@ -32,10 +35,18 @@ class Run:
     argument_spec: dict = field(default_factory=dict)
 
 
+class Module(AnsibleModule):
+    """An AnsibleModule that knows the secrets in its options before anything can show them, as an argument error or the system's log does."""
+
+    def _load_params(self):
+        super()._load_params()
+        self.no_log_values.update(secret_values(self.argument_spec, self.params))
+
+
 def finish(module, work: Callable[[dict, Run], dict]) -> None:
     """Runs a job inside a module and ends the module with its result, or with the one-line message of a Failure.
 
-    module: the AnsibleModule. work: takes the module's options and the Run, gives the result.
+    module: the Module. work: takes the module's options and the Run, gives the result.
     """
     run = Run(module.check_mode, module._diff, module.tmpdir, module.no_log_values, argument_spec=module.argument_spec)
     try:
@@ -48,7 +59,10 @@ def finish(module, work: Callable[[dict, Run], dict]) -> None:
 
 
 def secret_values(argument_spec: dict, options: dict) -> set[str]:
-    """The values of all options, suboptions among them, that the spec marks no_log. Pure."""
+    """The values of all options, suboptions among them, that the spec marks no_log, and the secrets in those of others. Pure.
+
+    options: may be as the user gave them, with values that the spec does not allow.
+    """
     found = set()
     for name, spec in argument_spec.items():
         value = options.get(name)
@@ -58,7 +72,9 @@ def secret_values(argument_spec: dict, options: dict) -> set[str]:
             found |= {text for text in map(str, _leaves(value)) if text}
         elif spec.get("options"):
             for element in value if isinstance(value, list) else [value]:
-                found |= secret_values(spec["options"], element)
+                found |= secret_values(spec["options"], mapping(element))
+        else:
+            found |= secrets_in(name, value)
     return found
 
 

@@ -25,6 +25,7 @@ _QUALIFIED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+INT32 = 2**31 - 1
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
 
 
@@ -44,26 +45,67 @@ def check_dns_subdomain(option: str, value: str) -> None:
 
 def check_label_key(option: str, key: str) -> None:
     """Failure unless the key is a name, or prefix/name with a DNS prefix."""
-    prefix, slash, name = str(key).rpartition("/")
+    prefix, slash, name = as_text(key).rpartition("/")
     if len(name) > 63 or not _QUALIFIED.fullmatch(name) or (slash and (len(prefix) > 253 or not _DNS_SUBDOMAIN.fullmatch(prefix))):
         raise Failure(f"{option} has the malformed key {key!r}", "use name or example.com/name: at most 63 letters, digits, '-', '_' and '.' in the name")
 
 
 def check_labels(option: str, labels: dict, reserved: tuple[str, ...] = ()) -> None:
-    """Failure for keys or values that are no labels, or for keys that begin like one of `reserved`."""
+    """Failure for keys or values that are no labels, or for keys that begin like one of `reserved`. A null is the empty value."""
     for key, value in (labels or {}).items():
         check_label_key(option, key)
         _check_reserved(option, key, reserved)
-        text = str(value)
+        text = as_text(value)
         if len(text) > 63 or (text and not _QUALIFIED.fullmatch(text)):
             raise Failure(f"{option}.{key} has the malformed value {text!r}", "use at most 63 letters, digits, '-', '_' and '.'")
 
 
 def check_annotations(option: str, annotations: dict, reserved: tuple[str, ...] = ()) -> None:
-    """Failure for keys that are no annotation's key, or that begin like one of `reserved`."""
+    """Failure for keys that are no annotation's key or begin like one of `reserved`, and for values that are no text."""
     for key in annotations or {}:
         check_label_key(option, key)
         _check_reserved(option, key, reserved)
+    check_scalars(option, annotations)
+
+
+def check_scalars(option: str, values: dict | None) -> None:
+    """Failure for a value that is a list or a mapping, where text is wanted."""
+    for key, value in (values or {}).items():
+        if isinstance(value, (dict, list)):
+            raise Failure(f"{option}.{key} is a {'mapping' if isinstance(value, dict) else 'list'}, text is wanted", "put the value in quotes")
+
+
+def check_mapping(option: str, value: object, known: tuple[str, ...] = ()) -> None:
+    """Failure unless it is a mapping; with `known`, of these keys only."""
+    if not isinstance(value, dict):
+        raise Failure(f"{option} is no mapping", "write it as in a manifest of Kubernetes")
+    unknown = [str(key) for key in value if known and key not in known]
+    if unknown:
+        raise Failure(f"{option}.{min(unknown)} is not known", f"use {', '.join(known)}")
+
+
+def entries_of(option: str, value: object, known: tuple[str, ...] = ()) -> list[tuple[str, dict]]:
+    """The mappings of a list, each after its name for messages; none of a null. Failure where it is no list, or one is no mapping of `known` keys."""
+    if not isinstance(value, (list, type(None))):
+        raise Failure(f"{option} is no list", "write it as in a manifest of Kubernetes")
+    found = [(f"{option}[{number}]", entry) for number, entry in enumerate(value or [])]
+    for where, entry in found:
+        check_mapping(where, entry, known)
+    return found
+
+
+def check_count(option: str, number: int, least: int = 0) -> None:
+    """Failure unless it is a number of the API's 32 bits, and not below the least."""
+    if number < least:
+        raise Failure(f"{option} {number} is below {least}", f"use {least} or more")
+    if number > INT32:
+        raise Failure(f"{option} {number} is more than the API takes", f"use {INT32} or less")
+
+
+def check_absolute_path(option: str, path: object) -> None:
+    """Failure unless it is the text of a path from the root, with no way up in it."""
+    if not isinstance(path, str) or not path.startswith("/") or ".." in path.split("/"):
+        raise Failure(f"{option} {path!r} is no absolute path", "begin it with / and leave out '..'")
 
 
 def check_env_name(option: str, name: str) -> None:
@@ -110,15 +152,26 @@ def _largest(number, base, suffixes):
 
 
 def text_values(mapping: dict | None) -> dict:
-    """The mapping with its values as text: YAML reads `1` and `true` as a number and a boolean, Kubernetes wants strings."""
-    return {str(key): as_text(value) for key, value in (mapping or {}).items()}
+    """The mapping with its values as text: YAML reads `1` and `true` as a number and a boolean, and nothing as null; Kubernetes wants strings."""
+    return {as_text(key): as_text(value) for key, value in (mapping or {}).items()}
 
 
 def as_text(value: object) -> str:
-    """A YAML scalar as a user wrote it: booleans in lower case."""
+    """A YAML scalar as a user wrote it: booleans in lower case, null as nothing."""
+    if value is None:
+        return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def as_stored(value):
+    """Without nulls and empty lists, which the API server does not keep: in fields that it treats as one they would be a difference for ever."""
+    if isinstance(value, list):
+        return [as_stored(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: as_stored(item) for key, item in value.items() if item is not None and item != []}
+
+
 def _check_reserved(option, key, reserved):
-    if str(key).startswith(reserved):
+    if as_text(key).startswith(reserved):
         raise Failure(f"{option} must not set {key}", "this collection sets it itself; choose another key")

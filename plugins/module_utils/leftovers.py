@@ -16,6 +16,8 @@ KINDS_THAT_MATTER = ("Pod", "PersistentVolumeClaim", "Secret", "ConfigMap", "Ser
 # What controllers put into every namespace.
 _AUTOMATIC_CONFIG_MAPS = ("kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert")
 _AUTOMATIC_SECRETS = ("kubernetes.io/service-account-token", "kubernetes.io/dockercfg")
+# What the controllers of DaemonSets and Deployments put on their pods: a pod that somebody made by hand may have our labels too.
+_MADE_BY_A_CONTROLLER = {"controller-revision-hash", "pod-template-hash"}
 _SHOWN = 3
 
 
@@ -39,8 +41,9 @@ def is_own_pod(pod: dict, selectors: list[dict]) -> bool:
 
 
 def is_orphan(pod: dict, selectors: list[dict]) -> bool:
-    """Whether the pod is ours and no controller would end it."""
-    return is_own_pod(pod, selectors) and not any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or [])
+    """Whether the pod is ours, a controller made it, and none would end it."""
+    made = not _MADE_BY_A_CONTROLLER.isdisjoint(pod["metadata"].get("labels") or {})
+    return made and is_own_pod(pod, selectors) and not any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or [])
 
 
 def foreign_objects(found: list[dict], members: list[dict], selectors: list[dict]) -> list[dict]:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
+from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, credentials, metrics_scrape, platforms
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import watched_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import selectors
@@ -19,27 +18,28 @@ def read(cluster: Cluster, options: dict) -> dict:
     """What is there of the installation that options["name"] and options["namespace"] name.
 
     Returns {"namespace": object|None, "parent": object|None, "members": [object of the set], "objects": identity ->
-    object, "nodes": [...], "node_version": the resourceVersion of
-    their list, "pods": [...], "kubernetes": (major, minor)|None, "groups": set of API groups|None,
-    "cluster_uid": str|None, "secret": object|None}. kubernetes is asked for where nothing is installed yet or an option
-    depends on it; groups, cluster_uid and secret where an option needs them.
+    object, "nodes": [...], "node_version": the resourceVersion of their list, "pods": [...], "kubernetes": (major, minor)|None,
+    "served": {"Kind.group"}, "cluster_uid": str|None, "secret": object|None}. kubernetes is asked for where nothing is
+    installed yet or an option depends on it; cluster_uid and secret where an option needs them. served has those of the
+    kinds of other projects that an option needs and the API serves in the version that is written.
     """
     name, namespace = options["name"], options["namespace"]
     identifier = applyset.set_id(name, namespace)
     own = f"app.kubernetes.io/instance={name},app.kubernetes.io/managed-by=nanoagent.k8s"
-    home, (maps, _v1), (nodes, node_version), (pods, _v3), groups = cluster.parallel(
+    asked = [KINDS[kind] for kind in (*credentials.asked_kinds(options), *metrics_scrape.asked_kinds(options), *platforms.asked_kinds(options))]
+    home, (maps, _v1), (nodes, node_version), (pods, _v3), *served = cluster.parallel(
         [
             partial(cluster.get, "Namespace", namespace),
             partial(cluster.list, "ConfigMap", namespace, labelSelector=own),
             partial(cluster.list, "Node"),
             partial(cluster.list, "Pod", namespace, **selectors(name)["Pod"]),
-            cluster.groups if _needs_groups(options) else _nothing,
+            *[partial(cluster.served, kind.api_version) for kind in asked],
         ]
     )
     parent = next((obj for obj in maps if obj["metadata"]["name"] == name and applyset.is_parent(obj, identifier)), None)
     kinds = [kind for kind in applyset.kinds_to_search(parent, home) if kind != "ConfigMap"]
     selector = f"{applyset.MEMBER_LABEL}={identifier}"
-    watched = watched_secret(options)
+    watched = credentials.watched_secret(options)
     version, system, secret, *lists = cluster.parallel(
         [
             _nothing if parent and not options.get("apparmor") else cluster.version,
@@ -60,7 +60,7 @@ def read(cluster: Cluster, options: dict) -> dict:
         "node_version": node_version,
         "pods": pods,
         "kubernetes": version,
-        "groups": groups,
+        "served": {kind.group_kind for kind, kinds in zip(asked, served) if kind.kind in kinds},
         "cluster_uid": (system or {}).get("metadata", {}).get("uid"),
         "secret": secret,
     }
@@ -84,10 +84,6 @@ def other_pods(cluster: Cluster, daemon_set: dict | None, pods: list[dict]) -> l
     known = {pod["metadata"]["uid"] for pod in pods}
     found, _version = cluster.list("Pod", namespace, **query)
     return [pod for pod in found if pod["metadata"]["uid"] not in known]
-
-
-def _needs_groups(options):
-    return options.get("platform") == "auto" or (options.get("metrics") or {}).get("scrape") == "auto"
 
 
 def _nothing():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_port
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_port, text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import daemon_set_labels, made, own_pod_labels
 
 PORT_NAME = "metrics"
@@ -35,8 +35,18 @@ def check(options: dict) -> None:
     interval = metrics.get("interval")
     if interval and not _DURATION.fullmatch(interval):
         raise Failure(f"metrics.interval {interval!r} is no duration", "use for example 30s")
+    taken = sorted({*_annotations(options)} & {*text_values(options.get("pod_annotations"))})
+    if taken and metrics["scrape"] in ("annotations", "auto"):
+        raise Failure(f"pod_annotations.{taken[0]} is what metrics.scrape {metrics['scrape']} sets", "leave one of them out")
     if interval and metrics["scrape"] == "annotations":
         raise Failure("metrics.interval means nothing to annotations", "leave it out, or set metrics.scrape to pod_monitor or service_monitor")
+
+
+def asked_kinds(options: dict) -> list[str]:
+    """The kinds that matter here whether the API has them."""
+    scrape = options["metrics"]["scrape"] if wants_metrics(options) else "off"
+    kind = _KINDS["pod_monitor"] if scrape == "auto" else _KINDS.get(scrape)
+    return [kind] if kind else []
 
 
 def way(options: dict, facts: dict) -> str:
@@ -59,6 +69,10 @@ def pod_annotations(options: dict, facts: dict) -> dict:
     """The annotations that Prometheus' usual pod discovery reads."""
     if way(options, facts) != "annotations":
         return {}
+    return _annotations(options)
+
+
+def _annotations(options):
     return {"prometheus.io/scrape": "true", "prometheus.io/port": str(options["metrics"]["port"]), "prometheus.io/path": _PATH}
 
 

@@ -12,12 +12,15 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import metrics_scrap
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made, own_pod_labels
-from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import names
+from ansible_collections.nanoagent.k8s.plugins.module_utils.policy_ports import api_ports
+from ansible_collections.nanoagent.k8s.plugins.module_utils.run_as import run_as
 
 CONTAINER = "monitor"
 MONITOR = "/monitor"
 # For 5,000 pods; docs/monitor.md has the measurements.
-RESOURCES = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+_RESOURCES = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+# A kubelet keeps up to five log files of 10 MiB of a container, unless it was told to keep more; the monitor writes nothing else.
+_STORAGE = {"requests": "64Mi", "limits": "1Gi"}
 # The agent's may stand for a role at a cloud, which the monitor has no use for.
 SHARES_ACCOUNT_ANNOTATIONS = False
 _FOLLOW = ["list", "watch"]
@@ -29,13 +32,15 @@ _FOLLOWED = {
     "discovery.k8s.io": ["endpointslices"],
     "rbac.authorization.k8s.io": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
 }
-_NOBODY = 65532
 _CONFIG_DIR = "/etc/nanoagent"
 _RUN_DIR = "/run/nanoagent"
-# Most network plugins judge a connection after the service's address is replaced by the API server's own.
-_API_PORTS = (443, 6443)
-# microk8s, "Services and ports".
-_MICROK8S_API_PORT = 16443
+
+
+def resources(facts: dict) -> dict:
+    """Requests and limits by default; of local storage, too, unless there are nodes that are known not to account for it."""
+    if facts.get("local_storage") is False:
+        return _RESOURCES
+    return {key: {**amounts, "ephemeral-storage": _STORAGE[key]} for key, amounts in _RESOURCES.items()}
 
 
 def default_name(options: dict) -> str:
@@ -109,7 +114,7 @@ def part(options: dict, facts: dict) -> dict:
         "mounts": [{"name": "config", "mountPath": _CONFIG_DIR, "readOnly": True}, {"name": "run", "mountPath": _RUN_DIR}],
         "volumes": [{"name": "config", "configMap": {"name": config_map}}, {"name": "run", "emptyDir": {}}],
         "pod": {
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **_user(facts)},
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **run_as(facts.get("platforms") or [])},
             "terminationGracePeriodSeconds": 10,
             "affinity": _affinity(options),
         },
@@ -120,11 +125,6 @@ def part(options: dict, facts: dict) -> dict:
             *_network_policy(options, facts),
         ],
     }
-
-
-def _user(facts):
-    # OpenShift gives each namespace users of its own, and refuses others.
-    return {} if "openshift" in names(facts.get("platforms") or []) else {"runAsUser": _NOBODY, "runAsGroup": _NOBODY}
 
 
 def _affinity(options):
@@ -156,11 +156,10 @@ def _network_policy(options, facts):
     """Leave to reach the API server, on top of the installation's policy. By port: its addresses may change at any time."""
     if not options.get("network_policy"):
         return []
-    ports = [*_API_PORTS, *([_MICROK8S_API_PORT] if "microk8s" in names(facts.get("platforms") or []) else [])]
     spec = {
         "podSelector": {"matchLabels": selector(options)},
         "policyTypes": ["Egress"],
-        "egress": [{"ports": [{"protocol": "TCP", "port": port} for port in ports]}],
+        "egress": [{"ports": [{"protocol": "TCP", "port": port} for port in api_ports(facts)]}],
     }
     return [made(options, "networking.k8s.io/v1", "NetworkPolicy", default_name(options), spec=spec)]
 

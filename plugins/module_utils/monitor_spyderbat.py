@@ -8,7 +8,6 @@ from __future__ import annotations
 from ansible_collections.nanoagent.k8s.plugins.module_utils import credentials, outbound, profile_spyderbat
 
 CONTAINER = "clustermonitor"
-RESOURCES = profile_spyderbat.DEFAULTS["resources"]
 # It fetches the registration code as the agent does.
 SHARES_ACCOUNT_ANNOTATIONS = True
 _READ = ["get", "list", "watch"]
@@ -21,6 +20,11 @@ _READABLE = {
     "events.k8s.io": ["events"],
     "rbac.authorization.k8s.io": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
 }
+
+
+def resources(facts: dict) -> dict:
+    """Requests and limits by default."""
+    return profile_spyderbat.DEFAULTS["resources"]
 
 
 def default_name(options: dict) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, one_line, records, seconds, stamp, text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.unreal_nodes import who_is
 
 # Labels by which providers and autoscalers name a pool of nodes, the most telling first.
 _POOL_LABELS = (
@@ -57,7 +58,7 @@ def node_facts(node: dict) -> dict:
         "created": text(metadata.get("creationTimestamp")),
         "up": not why_down(node),
         "cordoned": bool(at(node, "spec", "unschedulable")),
-        "not_real": _not_real(node, labels, mapping(metadata.get("annotations"))),
+        "not_real": who_is(node),
     }
 
 
@@ -100,16 +101,3 @@ def age(node: dict, now: float | None) -> float | None:
 
 def _first(labels, names):
     return next((labels[name] for name in names if text(labels.get(name))), "")
-
-
-def _not_real(node, labels, annotations):
-    if labels.get("eks.amazonaws.com/compute-type") == "fargate":
-        return "Fargate"
-    if labels.get("liqo.io/type") == "virtual-node":
-        return "Liqo"
-    tainted = any(taint.get("key") == "virtual-kubelet.io/provider" for taint in records(at(node, "spec", "taints")))
-    if tainted or labels.get("type") == "virtual-kubelet" or labels.get("virtualization") == "virtualnode2":
-        return "virtual kubelet"
-    if "fake" in (labels.get("kwok.x-k8s.io/node"), annotations.get("kwok.x-k8s.io/node")) or labels.get("type") == "kwok":
-        return "kwok"
-    return ""

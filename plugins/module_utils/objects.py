@@ -9,6 +9,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import (
     applyset,
     cluster_monitor,
     credentials,
+    dns,
     metrics_scrape,
     network_policy,
     outbound,
@@ -27,7 +28,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import (
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import given_version
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned, parse_reference
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
     check_annotations,
     check_dns_label,
@@ -44,7 +45,7 @@ _POD_SECURITY = "pod-security.kubernetes.io/"
 _LONGEST_NAME = 52
 # Each checks the options of its subject; credentials before the profile, so that a wrong source is named as such.
 _SUBJECTS = (pull_secrets, credentials, priority, sizing, scheduling, update_strategy, security, metrics_scrape, probes, outbound, pod_extras)
-_SUBJECTS += (cluster_monitor, network_policy)
+_SUBJECTS += (dns, cluster_monitor, network_policy)
 
 
 def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
@@ -53,7 +54,8 @@ def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
     options: the agent module's options after its argument spec; Failure names the option that does not fit.
     facts: what is known of the cluster, each part absent or None where it is not:
     {"kubernetes": (major, minor), "smallest_node": {"cpu": cores, "memory": bytes}, "local_storage": bool, "served": {"Kind.group"},
-    "cluster_uid": uid of the namespace kube-system, "secret_hashes": {Secret: value_hash}, "platforms": of platforms.choose}.
+    "cluster_uid": uid of the namespace kube-system, "secret_hashes": {Secret: value_hash}, "code_note": annotations of the parent,
+    of rotation.marks, "platforms": of platforms.choose}. served: of live.read, and so of the kinds that were asked for.
     """
     options, facts = with_profile_defaults(options), facts or {}
     check_options(options)
@@ -71,7 +73,7 @@ def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
         *part["objects"],
         *outbound.objects(options),
         *seccomp.objects(options),
-        *network_policy.objects(options),
+        *network_policy.objects(options, facts),
         *metrics_scrape.objects(options, facts),
         *cluster_monitor.objects(options, facts, pull_secrets.pull_secret_names(options), account_annotations),
         *platform_rules.extra_objects(options, platforms, daemon_set),
@@ -82,16 +84,23 @@ def desired_objects(options: dict, facts: dict | None = None) -> list[dict]:
     members.sort(key=lambda member: INSTALL_ORDER.index(member["kind"]))
     identifier = applyset.set_id(name, namespace)
     parent = applyset.parent(name, namespace, members, object_labels(options))
+    parent["metadata"]["annotations"] = {**text_values(options.get("annotations")), **parent["metadata"]["annotations"], **(facts.get("code_note") or {})}
+    _check_identities([parent, *members])
     enrolled = [applyset.enrol(member, identifier) for member in members]
     first = 1 if options["create_namespace"] else 0
     return enrolled[:first] + [parent] + enrolled[first:]
 
 
+def check_names(options: dict) -> None:
+    """Failure for a name or namespace that no installation can have."""
+    check_dns_label("name", options["name"], _LONGEST_NAME)
+    check_dns_label("namespace", options["namespace"])
+
+
 def check_options(options: dict) -> None:
     """Failure for options that the argument spec lets through and that cannot work; needs no cluster."""
     options = with_profile_defaults(options)
-    check_dns_label("name", options["name"], _LONGEST_NAME)
-    check_dns_label("namespace", options["namespace"])
+    check_names(options)
     check_dns_subdomain("service_account", options["service_account"])
     check_annotations("namespace_annotations", options.get("namespace_annotations"))
     check_labels("namespace_labels", options.get("namespace_labels"), RESERVED)
@@ -104,15 +113,46 @@ def check_options(options: dict) -> None:
     if given_version(options.get("kubernetes_version")) and options["state"] != "rendered":
         raise Failure(f"kubernetes_version means nothing to state {options['state']}, which asks the API server", "leave it out, or set state: rendered")
     _check_image(options)
+    _check_service_account(options)
     for subject in _SUBJECTS:
         subject.check(options)
     check_profile(options)
+    _check_cloud_role(options)
+
+
+def _check_service_account(options):
+    """Failure where the agent would run with the rights of another service account of this installation."""
+    owners = {"monitor.enabled": ("monitor", cluster_monitor.enabled(options)), "verifier": ("verifier", options["verifier"])}
+    for option, (suffix, made_here) in owners.items():
+        if made_here and options["service_account"] == f"{options['name']}-{suffix}":
+            raise Failure(
+                f"service_account {options['service_account']} is the {suffix}'s own ({option}), and the agent would get its rights",
+                "choose another service_account",
+            )
+
+
+def _check_cloud_role(options):
+    """Failure where one annotation of the service account is given twice, and not alike."""
+    given = text_values(options.get("service_account_annotations"))
+    for key, value in credentials.service_account_annotations(options).items():
+        if given.get(key, value) != value:
+            raise Failure(f"service_account_annotations.{key} and credentials.aws_secrets_manager.role_arn differ", "leave one of them out")
+
+
+def _check_identities(objects):
+    seen = set()
+    for obj in objects:
+        if identity(obj) in seen:
+            raise Failure(f"two objects of this installation would be the {title(obj)}", "choose other names")
+        seen.add(identity(obj))
 
 
 def _check_image(options):
     image = options.get("image")
     if not image:
         raise Failure("image is missing", "set image to the reference that collector_image returned, name@sha256:...")
+    if image != image.strip():
+        raise Failure(f"the image {image!r} begins or ends with white space", "trim it, as with the filter trim")
     if options["require_digest"] and not is_pinned(image):
         raise Failure(
             f"the image {image} is not pinned by a digest",

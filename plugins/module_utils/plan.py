@@ -7,34 +7,47 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence, Set
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.applyset import MEMBER_LABEL
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, identity, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.masking import masked
 from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import KEY as MEMORY
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_view
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import wanted_by
 
 # Fields that the API server never changes in place: the object is deleted and made again, a workload without its pods.
 _IMMUTABLE = {
     "DaemonSet": ("spec.selector",),
     "Deployment": ("spec.selector",),
-    "PriorityClass": ("value",),
+    "PriorityClass": ("value", "preemptionPolicy"),
     "ClusterRoleBinding": ("roleRef",),
     "RoleBinding": ("roleRef",),
     "Secret": ("type",),
 }
 
 
-def plan(desired: list[dict], live: dict[tuple, dict], members: list[dict], manager: str) -> list[dict]:
+def plan(desired: list[dict], live: dict[tuple, dict], members: list[dict], manager: str, staying: Sequence[dict] = ()) -> list[dict]:
     """The steps from live to desired, in the order in which they are to be taken.
 
     desired: in apply order. live: identity -> object, for every desired object that exists. members: every live object
     that carries our set's label; those no longer desired are deleted, last things first. manager: our field manager.
-    Returns steps {"action": create|patch|recreate|keep|delete, "fields": [path], "desired": obj|None, "live": obj|None}.
+    staying: of still_needed(), left alone.
+    Returns steps {"action": create|patch|recreate|keep|release|delete, "fields": [path], "desired": obj|None, "live": obj|None}.
+    release: the desired pods need the object, which is to be no longer ours: it stays without our set's label. A create has
+    "ending" too where an object of that name is being deleted: the new one comes when it is gone.
     """
     steps = [_step(obj, live.get(identity(obj)), manager) for obj in desired]
-    wanted = {identity(obj) for obj in desired}
-    surplus = [member for member in members if identity(member) not in wanted]
+    wanted, needed = {identity(obj) for obj in desired}, wanted_by(desired)
+    surplus = [member for member in members if identity(member) not in wanted and member not in staying]
     surplus.sort(key=lambda member: INSTALL_ORDER.index(member["kind"]), reverse=True)
-    return steps + [{"action": "delete", "fields": [], "desired": None, "live": member} for member in surplus]
+    return steps + [_end_of(member, identity(member) in needed) for member in surplus]
+
+
+def still_needed(desired: list[dict], members: list[dict], in_use: Set[tuple]) -> list[dict]:
+    """Members that are no longer wanted, and stay for a later run since pods need them that stay too; in_use: identities of what those need."""
+    wanted = {identity(obj) for obj in desired} | wanted_by(desired)
+    return [member for member in members if identity(member) in in_use - wanted]
 
 
 def describe(step: dict) -> dict:
@@ -48,7 +61,7 @@ def changes(steps: list[dict]) -> list[dict]:
 
 
 def diff(steps: list[dict], manager: str) -> dict:
-    """{"before", "after"} as YAML-like text of the fields that we own; values of Secrets are masked."""
+    """{"before", "after"} as YAML-like text of the fields that we own; what may be a secret is masked."""
     before, after = [], []
     for step in changes(steps):
         if step["live"] is not None:
@@ -59,8 +72,11 @@ def diff(steps: list[dict], manager: str) -> dict:
 
 
 def _step(obj, live, manager):
+    create = {"action": "create", "fields": [], "desired": obj, "live": None}
     if live is None:
-        return {"action": "create", "fields": [], "desired": obj, "live": None}
+        return create
+    if live["metadata"].get("deletionTimestamp"):
+        return {**create, "ending": live}
     fields = differences(obj, live, manager)
     if not fields:
         return {"action": "keep", "fields": [], "desired": obj, "live": live}
@@ -68,8 +84,15 @@ def _step(obj, live, manager):
     return {"action": "recreate" if recreate else "patch", "fields": fields, "desired": obj, "live": live}
 
 
+def _end_of(member, needed):
+    if needed:
+        return {"action": "release", "fields": [f"metadata.labels.{MEMBER_LABEL}"], "desired": None, "live": member}
+    return {"action": "delete", "fields": [], "desired": None, "live": member}
+
+
 def _touches(fields, path):
-    return any(field == path or field.startswith(f"{path}.") for field in fields)
+    # Of an object of which we own nothing only the top of what differs is named.
+    return any(field == path or field.startswith(f"{path}.") or path.startswith(f"{field}.") for field in fields)
 
 
 def _value(obj, path):
@@ -81,12 +104,8 @@ def _value(obj, path):
 def _mask(obj, live=None):
     if isinstance((obj.get("data") or {}).get(MEMORY), str):
         # It says the same as the objects beside it.
-        return {**obj, "data": {MEMORY: "sha256:" + hashlib.sha256(obj["data"][MEMORY].encode()).hexdigest()}}
-    if obj.get("kind") != "Secret" or not isinstance(obj.get("data"), dict):
-        return obj
-    old = (live or {}).get("data") or {}
-    masked = {key: "(hidden, changed)" if live is not None and old.get(key) != value else "(hidden)" for key, value in obj["data"].items()}
-    return {**obj, "data": masked}
+        obj = {**obj, "data": {MEMORY: "sha256:" + hashlib.sha256(obj["data"][MEMORY].encode()).hexdigest()}}
+    return masked(obj, live)
 
 
 def _text(objects):

@@ -9,10 +9,14 @@ Only what a named source says stands here (the comments name it); what could not
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import names
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import LABEL, level_of
+from ansible_collections.nanoagent.k8s.plugins.module_utils.unreal_nodes import FARGATE, KWOK, LIQO, VIRTUAL_KUBELET, label_of, who_is
 
 KUBELET_ROOT = "/var/lib/kubelet"
 # microk8s, microk8s-resources/default-args/kubelet (--root-dir below SNAP_COMMON).
@@ -33,25 +37,48 @@ _AUTOPILOT_CAPABILITIES = frozenset(
     + ("NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT", "SYS_PTRACE")
 )
 _AUTOPILOT_HOST_PATH = "/var/log/"
+# Constraint autogke-node-affinity-selector-limitation; of our own keys it is known for this one only: kubernetes-sigs/secrets-store-csi-driver, issue 672.
+_AUTOPILOT_LABELS = ("type",)
 # siderolabs/talos, pkg/machinery/imager/quirks/quirks.go (ForcesLockdownConfidentiality).
 _TALOS_WITHOUT_CONFIDENTIALITY = (1, 14)
 _TALOS_VERSION = re.compile(r"Talos \(v(\d+)\.(\d+)")
+# Of nodes that are no machines: the name in the plan's lines, and why no agent belongs there.
+_NO_MACHINES = {
+    # Amazon EKS User Guide, "AWS Fargate considerations".
+    FARGATE: ("eks-fargate", "Fargate runs no DaemonSet and no privileged container"),
+    LIQO: ("liqo", "a node of Liqo's stands for another cluster, which has agents of its own or none"),
+    # Azure documentation, "Use virtual nodes" and "Use Virtual Nodes v2": DaemonSets.
+    VIRTUAL_KUBELET: ("virtual-kubelet", "there is no machine behind a virtual node that an agent could watch"),
+    KWOK: ("kwok", "a node of kwok's exists in the API only, and its pods only seem to run"),
+}
 
 
-def adjust(options: dict, platforms: list[dict]) -> tuple[dict, list[dict]]:
-    """(options, notes): the options as the platforms need them, and a line for the plan about each difference.
+def adjust(options: dict, platforms: list[dict], home: dict | None = None) -> tuple[dict, list[dict]]:
+    """(options, notes): the options as the platforms need them, and a line for the plan about each difference, or about that there is none.
 
     options: the agent module's options with the profile's defaults filled in; not changed itself. Only what the user left
     at its default is changed: `selinux_type`, `namespace_annotations`, `seccomp.kubelet_root`.
-    platforms: of platforms.choose. A note is {"platform", "option", "value", "why"}; option is empty where the note is
-    about something that is no option, and value says then what is done.
+    platforms: of platforms.choose. home: the agent's Namespace, None where it is not there or not known. A note is
+    {"platform", "option", "value", "why"}; option is empty where the note is about something that is no option, and value says
+    then what is done.
     """
     adjusted, notes = dict(options), []
     for entry in platforms:
+        if entry["platform"] in _TOLD_BY_NODES:
+            continue
         rule = _RULES.get(entry["platform"])
-        if rule:
-            notes += [{"platform": entry["platform"], **note} for note in rule(adjusted, entry)]
+        found = list(rule(adjusted, entry, home)) if rule else []
+        found = found or [_note("", "nothing is changed", f"recognised by {entry['evidence']}")]
+        notes += [{"platform": entry["platform"], **note} for note in found]
     return adjusted, notes
+
+
+def node_notes(options: dict, platforms: list[dict], daemon_set: dict, nodes: list[dict], runs: Callable[[dict], bool]) -> list[dict]:
+    """Notes, as adjust gives them, about nodes on which the pods of this DaemonSet do not run, whatever its controller thinks.
+
+    nodes: Node objects. runs: whether the controller would run a pod on one of them.
+    """
+    return [*_no_machines(options, nodes, runs), *_autopilot_beside_others(platforms, daemon_set, nodes, runs)]
 
 
 def note_line(note: dict) -> str:
@@ -134,15 +161,14 @@ def check_admission(daemon_set: dict, platforms: list[dict]) -> None:
     GKE Autopilot only, and only where all of GKE's nodes are Autopilot's: in a Standard cluster that runs some workloads in
     Autopilot mode the other nodes can have the agent.
     """
-    by_name = {entry["platform"]: entry for entry in platforms}
-    autopilot = by_name.get("gke-autopilot")
-    if not autopilot or len(autopilot["nodes"]) < len(by_name.get("gke", autopilot)["nodes"]):
+    autopilot = next((entry for entry in platforms if entry["platform"] == "gke-autopilot"), None)
+    if autopilot is None or _is_partly_autopilot(platforms):
         return
     refused = autopilot_refusals(daemon_set["spec"]["template"]["spec"])
     if refused:
         raise Failure(
             f"GKE Autopilot ({autopilot['evidence']}) does not admit this agent: {'; '.join(refused)}",
-            "use a Standard cluster or node pool; or install an allowlist for this workload (AllowlistSynchronizer of auto.gke.io) and set platform: none",
+            "use a Standard cluster or node pool; or, with an allowlist for this workload, set platform: none and real_nodes_only: false",
             platform="gke-autopilot",
             refused=refused,
         )
@@ -169,6 +195,8 @@ def autopilot_refusals(pod: dict) -> list[str]:
     writable = sorted({paths[mount["name"]] for mount in mounts if mount["name"] in paths and not mount.get("readOnly")} - set(outside))
     if writable:
         refused.append(f"writable host paths ({', '.join(writable)})")
+    labels = _labels_of_affinity(pod)
+    refused += [f"node affinity or selector on the label {key}" for key in _AUTOPILOT_LABELS if key in labels]
     return refused
 
 
@@ -182,8 +210,8 @@ def vendor_host_paths(platform_names: set[str]) -> tuple[set[str], set[str]]:
 
 
 def _scc_name(options):
-    # Cluster-scoped: two installations must not share it.
-    return f"{options['namespace']}-{options['name']}"
+    # Cluster-scoped: two installations must not share it, and neither a namespace nor a name has a dot.
+    return f"{options['namespace']}.{options['name']}"
 
 
 def _containers(pod):
@@ -199,11 +227,66 @@ def _added_capabilities(pod):
     return sorted({name for names_added in added for name in names_added})
 
 
+def _labels_of_affinity(pod):
+    """The labels by which a pod chooses its nodes, but for what it only prefers."""
+    affinity = ((pod.get("affinity") or {}).get("nodeAffinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    terms = affinity.get("nodeSelectorTerms") or []
+    return {*(pod.get("nodeSelector") or {}), *(one.get("key") for term in terms for one in term.get("matchExpressions") or [])}
+
+
 def _seccomp_name(profile):
     return _SECCOMP.get(profile["type"]) or f"localhost/{profile['localhostProfile']}"
 
 
-def _openshift(options, entry):
+def _is_partly_autopilot(platforms):
+    """Whether nodes show that some of GKE's are Autopilot's and some are not; where the user says Autopilot, all are."""
+    nodes = {entry["platform"]: len(entry["nodes"]) for entry in platforms}
+    return 0 < nodes.get("gke-autopilot", 0) < nodes.get("gke", 0)
+
+
+def _autopilot_beside_others(platforms, daemon_set, nodes, runs):
+    if not _is_partly_autopilot(platforms):
+        return
+    theirs = {name for entry in platforms if entry["platform"] == "gke-autopilot" for name in entry["nodes"]}
+    reached = [node for node in nodes if node["metadata"]["name"] in theirs and runs(node)]
+    refused = autopilot_refusals(daemon_set["spec"]["template"]["spec"])
+    if reached and refused:
+        be = "is" if len(reached) == 1 else "are"
+        told = f"{len(reached)} of {count(len(nodes), 'node')} {be} Autopilot's, where pods are refused ({'; '.join(refused)})"
+        why = "the run ends with that cause; leave these nodes out by a label of the others, as in node_selector: {cloud.google.com/gke-nodepool: NAME}"
+        yield {"platform": "gke-autopilot", **_note("", told, why)}
+
+
+def _no_machines(options, nodes, runs):
+    for who, (name, why) in _NO_MACHINES.items():
+        theirs = [node for node in nodes if who_is(node) == who]
+        reached = [node for node in theirs if runs(node)]
+        if len(theirs) > len(reached):
+            yield {"platform": name, **_note("", f"{count(len(theirs) - len(reached), 'node')} left out", why)}
+        if not reached:
+            continue
+        will = "only seem to run" if who == KWOK else "never run"
+        if not options["real_nodes_only"]:
+            yield {"platform": name, **_note("real_nodes_only", "", f"pods for {count(len(reached), 'node')} will {will}: {why}")}
+            continue
+        sign = "an annotation" if who == KWOK else "a taint"
+        told = f"only {sign} says so; pods there will {will} and are not counted; label them {label_of(who)}"
+        yield {"platform": name, **_note("", f"{count(len(reached), 'node')} cannot be left out", told)}
+
+
+def _own_monitor(options):
+    return options["profile"] == "bundled" and bool((options.get("monitor") or {}).get("enabled"))
+
+
+def _opens_name_service(options):
+    return options.get("network_policy") and (options["profile"] != "bundled" or options.get("orc_url"))
+
+
+def _opens_api(options):
+    return options.get("network_policy") and (options["profile"] != "bundled" or _own_monitor(options))
+
+
+def _openshift(options, entry, home):
     if options.get("privileged"):
         yield _note("", f"RoleBinding to ClusterRole {_PRIVILEGED_SCC_ROLE}", "no pod starts that its security context constraints do not allow")
     else:
@@ -215,48 +298,38 @@ def _openshift(options, entry):
         if not options.get("selinux_type"):
             options["selinux_type"] = _UNCONFINED_CONTAINER
             yield _note("selinux_type", _UNCONFINED_CONTAINER, "SELinux keeps confined containers from reading the nodes' pod logs")
-    if options["create_namespace"] and _NODE_SELECTOR_ANNOTATION not in (options.get("namespace_annotations") or {}):
+    lacks = "a default node selector of the cluster would keep the agent off all other nodes, and pods there would be made and refused for ever"
+    if not options["create_namespace"]:
+        if _NODE_SELECTOR_ANNOTATION not in (((home or {}).get("metadata") or {}).get("annotations") or {}):
+            yield _note("", f'namespace {options["namespace"]} needs the annotation {_NODE_SELECTOR_ANNOTATION}=""', lacks)
+    elif _NODE_SELECTOR_ANNOTATION not in (options.get("namespace_annotations") or {}):
         options["namespace_annotations"] = {**(options.get("namespace_annotations") or {}), _NODE_SELECTOR_ANNOTATION: ""}
-        yield _note(
-            "namespace_annotations",
-            f'{_NODE_SELECTOR_ANNOTATION}=""',
-            "a default node selector of the cluster would keep the agent off all other nodes, and pods there would be made and refused for ever",
-        )
+        yield _note("namespace_annotations", f'{_NODE_SELECTOR_ANNOTATION}=""', lacks)
+    if _own_monitor(options):
+        yield _note("", "the cluster monitor's pod names no user", "each namespace has users of its own, and others are refused")
+    if _opens_name_service(options):
+        yield _note("", "NetworkPolicy: port 5353 is open beside 53", "the pods behind the name service listen there")
 
 
-def _gke_autopilot(options, entry):
-    yield _note("", "the pod is checked before anything is written", "Autopilot admits host paths below /var/log only, and no added BPF or PERFMON")
-
-
-def _left_out(why):
-    def rule(options, entry):
-        if not entry["nodes"]:
-            return
-        count = f"{len(entry['nodes'])} {'node' if len(entry['nodes']) == 1 else 'nodes'}"
-        if options["real_nodes_only"]:
-            yield _note("", f"{count} left out", why)
-        else:
-            yield _note("real_nodes_only", "", f"pods for {count} will never run: {why}")
-
-    return rule
-
-
-def _microk8s(options, entry):
+def _microk8s(options, entry, home):
     seccomp = options.get("seccomp") or {}
     if seccomp.get("content") and seccomp.get("kubelet_root") in (None, KUBELET_ROOT):
         options["seccomp"] = {**seccomp, "kubelet_root": _MICROK8S_KUBELET_ROOT}
         yield _note("seccomp.kubelet_root", _MICROK8S_KUBELET_ROOT, "the kubelet keeps its files in its snap's folder")
     if options["profile"] == "spyderbat":
         yield _note("", "host path /snap is mounted too", "programs of snaps run from there")
+    if _opens_api(options):
+        yield _note("", "NetworkPolicy: port 16443 is open beside 443 and 6443", "the API server listens there")
 
 
-def _talos(options, entry):
+def _talos(options, entry, home):
     # Talos documentation, "Pod Security": baseline everywhere but in kube-system.
     why = "Talos enforces the pod security level baseline in a namespace that names none, and an agent needs privileged"
     if options["namespace"] == "kube-system":
         pass
     elif not options["create_namespace"]:
-        yield _note("", f"namespace {options['namespace']} needs the label pod-security.kubernetes.io/enforce=privileged", why)
+        if home is None or level_of(home) != "privileged":
+            yield _note("", f"namespace {options['namespace']} needs the label {LABEL}=privileged", why)
     elif (options.get("pod_security") or "privileged") != "privileged":
         yield _note("pod_security", options["pod_security"], f"the pods will be refused: {why}")
     else:
@@ -272,7 +345,7 @@ def _talos(options, entry):
         )
 
 
-def _bottlerocket(options, entry):
+def _bottlerocket(options, entry, home):
     # bottlerocket-os/bottlerocket-core-kit, packages/selinux-policy (rules.cil, systems.cil: container_t may use bpf and
     # perf_event and read what is public; subject.cil: spc_t is an alias of control_t).
     if not options.get("privileged"):
@@ -285,12 +358,9 @@ def _note(option, value, why):
 
 _RULES = {
     "openshift": _openshift,
-    "gke-autopilot": _gke_autopilot,
-    # Amazon EKS User Guide, "AWS Fargate considerations".
-    "eks-fargate": _left_out("Fargate runs no DaemonSet and no privileged container"),
-    # Azure documentation, "Use virtual nodes" and "Use Virtual Nodes v2": DaemonSets.
-    "virtual-kubelet": _left_out("there is no machine behind a virtual node that an agent could watch"),
     "microk8s": _microk8s,
     "talos": _talos,
     "bottlerocket": _bottlerocket,
 }
+# What is to be said of them depends on where the pods would run.
+_TOLD_BY_NODES = ("gke-autopilot", "eks-fargate", "virtual-kubelet")

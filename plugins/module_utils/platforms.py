@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
+from ansible_collections.nanoagent.k8s.plugins.module_utils.unreal_nodes import FARGATE, VIRTUAL_KUBELET, signs
+
 # In the order in which they are reported.
 PLATFORMS = (
     "openshift",
@@ -33,8 +36,9 @@ PLATFORMS = (
 )
 CHOICES = ("auto", "none", *PLATFORMS)
 
-_OPENSHIFT_GROUPS = ("config.openshift.io", "security.openshift.io")
-# In the kubelet's version and in the API server's.
+# MicroShift has it too, and what OpenShift has to be given is of this kind.
+_OPENSHIFT_KIND = "SecurityContextConstraints"
+# In the kubelet's version.
 _VERSION_SIGNS = {"gke": "-gke.", "eks": "-eks-", "k3s": "+k3s", "rke2": "+rke2"}
 _OS_IMAGES = {"talos": "Talos (", "bottlerocket": "Bottlerocket ", "flatcar": "Flatcar Container Linux", "cos": "Container-Optimized OS from Google"}
 _LABELS = {
@@ -42,22 +46,24 @@ _LABELS = {
     "gke": ("cloud.google.com/gke-nodepool", None),
     "eks": ("eks.amazonaws.com/nodegroup", None),
     "eks-auto": ("eks.amazonaws.com/compute-type", "auto"),
-    "eks-fargate": ("eks.amazonaws.com/compute-type", "fargate"),
     "aks": ("kubernetes.azure.com/cluster", None),
     "microk8s": ("microk8s.io/cluster", "true"),
     "minikube": ("minikube.k8s.io/name", None),
 }
-_VIRTUAL_LABELS = (("type", "virtual-kubelet"), ("virtualization", "virtualnode2"))
-_VIRTUAL_TAINT = "virtual-kubelet.io/provider"
+_UNREAL = {"eks-fargate": FARGATE, "virtual-kubelet": VIRTUAL_KUBELET}
 _SHOWN = 3
 
 
-def detect(nodes: list[dict], group_versions: set[str] | None = None, version: dict | None = None) -> list[dict]:
+def asked_kinds(options: dict) -> list[str]:
+    """The kinds that matter here whether the API has them."""
+    return [] if options["platform"] == "none" else [_OPENSHIFT_KIND]
+
+
+def detect(nodes: list[dict], served: Iterable[str] = ()) -> list[dict]:
     """The platforms that the cluster is made of: [{"platform", "evidence", "nodes"}], in the order of PLATFORMS.
 
-    nodes: Node objects. group_versions: what the API serves, as in "security.openshift.io/v1"; None where nobody asked.
-    version: the answer of /version. evidence: what it was recognised by, as text. nodes: the names of the nodes that
-    showed it, sorted; empty where only the API server did.
+    nodes: Node objects. served: those of asked_kinds that the API has, as "Kind.group". evidence: what it was recognised by,
+    as text. nodes: the names of the nodes that showed it, sorted; empty where only the API server did.
     """
     found = {platform: {"evidence": [], "nodes": []} for platform in PLATFORMS}
     for node in nodes:
@@ -66,25 +72,22 @@ def detect(nodes: list[dict], group_versions: set[str] | None = None, version: d
             if sign:
                 found[platform]["evidence"].append(sign)
                 found[platform]["nodes"].append(_name(node))
-    groups = {group_version.partition("/")[0] for group_version in group_versions or ()}
-    found["openshift"]["evidence"] += [f"API group {group}" for group in _OPENSHIFT_GROUPS if group in groups]
-    server = (version or {}).get("gitVersion") or ""
-    for platform, sign in _VERSION_SIGNS.items():
-        if sign in server:
-            found[platform]["evidence"].append(f"API server {server}")
+    kind = KINDS[_OPENSHIFT_KIND]
+    if kind.group_kind in served:
+        found["openshift"]["evidence"].append(f"API group {kind.group}")
     return [
         {"platform": platform, "evidence": _shortened(what["evidence"]), "nodes": sorted(what["nodes"])} for platform, what in found.items() if what["evidence"]
     ]
 
 
 def choose(option: str, detected: list[dict]) -> list[dict]:
-    """The platforms that count: all detected ones for auto, none for none, else the named one, detected or not."""
-    if option == "auto":
-        return detected
+    """The platforms that count, in the order of PLATFORMS: none for none, otherwise all detected ones and the named one, detected or not."""
     if option == "none":
         return []
-    named = [entry for entry in detected if entry["platform"] == option]
-    return named or [{"platform": option, "evidence": "the option platform", "nodes": []}]
+    if option == "auto" or option in names(detected):
+        return detected
+    named = {"platform": option, "evidence": "the option platform", "nodes": []}
+    return sorted([*detected, named], key=lambda entry: PLATFORMS.index(entry["platform"]))
 
 
 def names(platforms: Iterable[dict]) -> set[str]:
@@ -131,12 +134,8 @@ def _autopilot(node):
     return f"node name {name}" if name.startswith("gk3-") and _SIGNS["gke"](node) else ""
 
 
-def _virtual_kubelet(node):
-    for key, value in _VIRTUAL_LABELS:
-        if _label_sign(node, key, value):
-            return _label_sign(node, key, value)
-    taints = (node.get("spec") or {}).get("taints") or []
-    return f"node taint {_VIRTUAL_TAINT}" if any(taint.get("key") == _VIRTUAL_TAINT for taint in taints) else ""
+def _unreal(who):
+    return lambda node: next((sign for whose, sign in signs(node) if whose == who), "")
 
 
 def _kind(node):
@@ -155,6 +154,6 @@ _SIGNS: dict[str, Callable[[dict], str]] = {
     **{platform: _by_label_or_version(platform) for platform in _VERSION_SIGNS},
     **{platform: _by_os_image(platform) for platform in _OS_IMAGES},
     "gke-autopilot": _autopilot,
-    "virtual-kubelet": _virtual_kubelet,
+    **{platform: _unreal(who) for platform, who in _UNREAL.items()},
     "kind": _kind,
 }

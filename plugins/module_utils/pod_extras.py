@@ -8,11 +8,26 @@ from __future__ import annotations
 import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import as_text, check_annotations, check_dns_label, check_env_name, check_labels
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
+    as_stored,
+    as_text,
+    check_absolute_path,
+    check_annotations,
+    check_dns_label,
+    check_env_name,
+    check_labels,
+    check_mapping,
+    check_scalars,
+    entries_of,
+)
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import RESERVED
 
 # Defaults of the API server in parts of a pod that are atomic in server-side apply.
 _ADDED = {"fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"}, "serviceAccountToken": {"expirationSeconds": 3600}}
+
+_ENV = ("name", "value", "valueFrom")
+_ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_MOUNT = ("name", "mountPath", "readOnly", "recursiveReadOnly", "subPath", "subPathExpr", "mountPropagation")
 
 
 def check(options: dict) -> None:
@@ -24,24 +39,15 @@ def check(options: dict) -> None:
     for number, entry in enumerate(options.get("host_paths") or []):
         where = f"host_paths[{number}]"
         for key in ("path", "mount_path"):
-            if not entry[key].startswith("/") or ".." in entry[key].split("/"):
-                raise Failure(f"{where}.{key} {entry[key]!r} is no absolute path", "begin it with / and leave out '..'")
-        if ":" in entry["mount_path"]:
-            raise Failure(f"{where}.mount_path {entry['mount_path']!r} has a colon", "choose a path without")
+            check_absolute_path(f"{where}.{key}", entry[key])
+        _check_no_colon(f"{where}.mount_path", entry["mount_path"])
         check_dns_label(f"{where}.name", _volume_name(entry))
-    for number, entry in enumerate(options.get("extra_env") or []):
-        where = f"extra_env[{number}]"
-        check_env_name(where, entry.get("name"))
-        _check_keys(where, entry, ("name", "value", "valueFrom"))
-        if entry.get("value") is not None and entry.get("valueFrom"):
-            raise Failure(f"{where} ({entry['name']}) has value and valueFrom", "leave one of them out")
-    for number, entry in enumerate(options.get("extra_volumes") or []):
-        check_dns_label(f"extra_volumes[{number}].name", entry.get("name"))
-    for number, entry in enumerate(options.get("extra_volume_mounts") or []):
-        where = f"extra_volume_mounts[{number}]"
-        if not entry.get("name") or not str(entry.get("mountPath", "")).startswith("/"):
-            raise Failure(f"{where} has no name or no absolute mountPath", "give both, as in a container's volumeMounts")
-        _check_keys(where, entry, ("name", "mountPath", "readOnly", "recursiveReadOnly", "subPath", "subPathExpr", "mountPropagation"))
+    for where, entry in entries_of("extra_env", options.get("extra_env"), _ENV):
+        _check_variable(where, entry)
+    for where, entry in entries_of("extra_volumes", options.get("extra_volumes")):
+        _check_volume(where, entry)
+    for where, entry in entries_of("extra_volume_mounts", options.get("extra_volume_mounts"), _MOUNT):
+        _check_mount(where, entry)
 
 
 def host_path_part(options: dict) -> dict:
@@ -56,14 +62,19 @@ def host_path_part(options: dict) -> dict:
 
 
 def extra_env(options: dict) -> list[dict]:
-    """The user's variables, values as text."""
-    given = options.get("extra_env") or []
-    return [{**entry, "value": as_text(entry["value"])} if entry.get("value") is not None else _as_stored(entry) for entry in given]
+    """The user's variables, values as text; a null is left out, as the API server does."""
+    given = [as_stored(entry) for entry in options.get("extra_env") or []]
+    return [{**entry, "value": as_text(entry["value"])} if "value" in entry else _with_defaults(entry) for entry in given]
 
 
 def extra_volumes(options: dict) -> list[dict]:
     """The user's volumes."""
-    return _as_stored(options.get("extra_volumes") or [])
+    return _with_defaults(as_stored(options.get("extra_volumes") or []))
+
+
+def extra_volume_mounts(options: dict) -> list[dict]:
+    """The user's mounts."""
+    return as_stored(options.get("extra_volume_mounts") or [])
 
 
 def check_unique(what: str, key: str, entries: list[dict]) -> None:
@@ -75,20 +86,60 @@ def check_unique(what: str, key: str, entries: list[dict]) -> None:
         seen.add(entry[key])
 
 
-def _as_stored(value):
+def _check_variable(where, entry):
+    check_env_name(where, entry.get("name"))
+    check_scalars(where, {"value": entry.get("value")})
+    source = entry.get("valueFrom")
+    if source is None:
+        return
+    if entry.get("value") is not None:
+        raise Failure(f"{where} ({entry['name']}) has value and valueFrom", "leave one of them out")
+    check_mapping(f"{where}.valueFrom", source, _ENV_SOURCES)
+    _one_source(f"{where}.valueFrom", source, f"use one of {', '.join(_ENV_SOURCES)}")
+
+
+def _check_volume(where, entry):
+    check_dns_label(f"{where}.name", entry.get("name"))
+    source = _one_source(where, {key: value for key, value in entry.items() if key != "name"}, "name one, for example emptyDir: {}")
+    if entry.get("hostPath") is not None:
+        check_absolute_path(f"{where}.hostPath.path", source.get("path"))
+
+
+def _one_source(where, sources, fix):
+    given = [(kind, source) for kind, source in sources.items() if source is not None]
+    if len(given) != 1:
+        raise Failure(f"{where} has {'several sources' if given else 'no source'}", fix)
+    [(kind, source)] = given
+    check_mapping(f"{where}.{kind}", source)
+    return source
+
+
+def _check_mount(where, entry):
+    path = entry.get("mountPath")
+    if not entry.get("name") or not isinstance(path, str) or not path.startswith("/"):
+        raise Failure(f"{where} has no name or no absolute mountPath", "give both, as in a container's volumeMounts")
+    check_dns_label(f"{where}.name", entry["name"])
+    _check_no_colon(f"{where}.mountPath", path)
+    for key in ("recursiveReadOnly", "subPath", "subPathExpr", "mountPropagation"):
+        if not isinstance(entry.get(key), (str, type(None))):
+            raise Failure(f"{where}.{key} is no text", "put it in quotes")
+    if not isinstance(entry.get("readOnly"), (bool, type(None))):
+        raise Failure(f"{where}.readOnly {entry['readOnly']!r} is neither true nor false", "use true or false, without quotes")
+
+
+def _check_no_colon(where, path):
+    if ":" in path:
+        raise Failure(f"{where} {path!r} has a colon", "choose a path without")
+
+
+def _with_defaults(value):
     """With what the API server adds inside of fields that it treats as one, where a run would else see a difference for ever."""
     if isinstance(value, list):
-        return [_as_stored(item) for item in value]
+        return [_with_defaults(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: {**_ADDED.get(key, {}), **_as_stored(item)} if isinstance(item, dict) else _as_stored(item) for key, item in value.items()}
+    return {key: {**_ADDED.get(key, {}), **_with_defaults(item)} if isinstance(item, dict) else _with_defaults(item) for key, item in value.items()}
 
 
 def _volume_name(entry):
     return entry.get("name") or ("host-" + re.sub(r"[^a-z0-9]+", "-", entry["path"].lower()).strip("-"))[:63].rstrip("-")
-
-
-def _check_keys(where, entry, known):
-    unknown = set(entry) - set(known)
-    if unknown:
-        raise Failure(f"{where}.{min(unknown)} is not known", f"use {', '.join(known)}")

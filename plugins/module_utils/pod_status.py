@@ -241,7 +241,9 @@ def _crash(container):
     if not ended or container.get("ready") is True or not crashed or (ended.get("exitCode") == 0 and restarts == 0 and reason != "CrashLoopBackOff"):
         return None
     how = f"exit code {ended.get('exitCode')} ({ended.get('reason') or 'no reason'}), restarts: {restarts}"
-    detail = f"the container {container.get('name')} ends with {how}"
+    # What a container wrote as its last words, or why the runtime could not start it.
+    said = f": {_short(text(ended.get('message')))}" if text(ended.get("message")) else ""
+    detail = f"the container {container.get('name')} ends with {how}{said}"
     evidence = {"source": "status", "text": one_line(detail), "first": first, "last": last, "count": restarts + 1}
     name = text(container.get("name"))
     if ended.get("reason") == "OOMKilled":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import (
     credentials,
+    dns,
     metrics_scrape,
     outbound,
     pod_extras,
@@ -34,7 +35,7 @@ def pod_template(options: dict, part: dict, labels: dict, facts: dict) -> dict:
     policy = options.get("image_pull_policy") or pull_policy(options["image"])
     shares = [part, credentials.part(options, facts), outbound.ca_part(options), pod_extras.host_path_part(options)]
     init = seccomp.init_part(options, options["image"], policy)
-    mounts = [mount for share in shares for mount in share["mounts"]] + (options.get("extra_volume_mounts") or [])
+    mounts = [mount for share in shares for mount in share["mounts"]] + pod_extras.extra_volume_mounts(options)
     volumes = [volume for share in shares for volume in share["volumes"]] + init["volumes"] + pod_extras.extra_volumes(options)
     env = [_NODE_NAME, *(variable for share in shares for variable in share.get("env", [])), *outbound.proxy_env(options), *pod_extras.extra_env(options)]
     _check_consistent(mounts, volumes, env)
@@ -49,12 +50,13 @@ def pod_template(options: dict, part: dict, labels: dict, facts: dict) -> dict:
             securityContext=security.pod_security_context(options),
             initContainers=init["containers"],
             volumes=volumes,
-            tolerations=options["tolerations"],
+            tolerations=scheduling.tolerations(options["tolerations"]),
             priorityClassName=(options["priority_class"] or {}).get("name"),
             imagePullSecrets=[{"name": name} for name in pull_secret_names(options)],
             hostNetwork=options["host_network"],
             hostPID=options["host_pid"],
             dnsPolicy=options.get("dns_policy"),
+            dnsConfig=dns.config(options),
             runtimeClassName=options.get("runtime_class"),
         ),
     }

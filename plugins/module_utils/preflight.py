@@ -9,7 +9,7 @@ from contextlib import closing
 from functools import partial
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.nanoagent.k8s.plugins.module_utils import access_rights, admission, findings, reach_job, registry, room
+from ansible_collections.nanoagent.k8s.plugins.module_utils import access_rights, admission, findings, platform_rules, reach_job, registry, room
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import look, plan_steps, with_values_file
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
@@ -17,16 +17,17 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes impor
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import finding, unread
+from ansible_collections.nanoagent.k8s.plugins.module_utils.idle_options import idle_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence import ask_registry, holders, image_findings, moved_tag_findings, node_images
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_trust import image_policy, trust_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kernels import kernel_findings
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
-from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import asked_kinds, choose, detect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import level_of, violations
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import container_name, with_profile_defaults
@@ -48,7 +49,7 @@ def work(options: dict, run: Run) -> dict:
     """The job of the module preflight: its result for its options."""
     options, notes = with_values_file(options, run)
     options, names = with_image_names(with_profile_defaults(options))
-    notes = notes + name_notes(names)
+    notes = notes + name_notes(names) + idle_notes(options)
     check_options(options)
     trust = image_policy(options)
     # A look ahead waits for nothing; the installation does.
@@ -79,6 +80,7 @@ class Preflight:
         self.version = cluster.version()
         self.looked, self.planned, self.refusal = self._look()
         self.nodes, self.no_nodes = self._nodes()
+        self.platforms = self._platforms()
         self.desired, self.impossible = self._desired()
         self.daemon_set = self.desired[-1] if self.desired else None
         self.steps = self._steps()
@@ -128,6 +130,18 @@ class Preflight:
             return self.looked["seen"]["nodes"], None
         return self._listed("Node")
 
+    def _platforms(self):
+        """Of platforms.choose."""
+        if self.looked:
+            return self.looked["platforms"]
+        kinds = [KINDS[kind] for kind in asked_kinds(self.options)]
+        try:
+            served = {kind.group_kind for kind in kinds if kind.kind in self.cluster.served(kind.api_version)}
+        except Failure:
+            # The check plan says what could not be read.
+            served = set()
+        return choose(self.options["platform"], detect(self.nodes, served))
+
     def _desired(self):
         """(the wanted objects, None); without a look what can be said without it, or ([], why not even that)."""
         if self.looked:
@@ -136,7 +150,7 @@ class Preflight:
         if smallest is None and options["limit_percent"] is not None:
             # How large the limits are cannot be told without nodes; what is made, and the rights to make it, can.
             options = with_profile_defaults({**options, "limit_percent": None})
-        facts = {"kubernetes": self.version, "platforms": choose(options["platform"], detect(self.nodes)), "smallest_node": smallest}
+        facts = {"kubernetes": self.version, "platforms": self.platforms, "smallest_node": smallest}
         facts["local_storage"] = has_local_storage(self.nodes, None)
         try:
             return desired_objects(options, facts), None
@@ -271,7 +285,9 @@ class Preflight:
         if home is not None:
             node = next((row["node"] for row in self._eligible_rows()), "")
             missing = {identity(step["desired"]) for step in self.steps if step["action"] == "create"}
-            answers, made = admission.judge_pod(self.cluster, *admission.sample_pod(self.daemon_set, node, missing))
+            leave = platform_rules.extra_objects(self.looked["options"], self.platforms, self.daemon_set)
+            titles = [title(obj) for obj in leave if identity(obj) in missing]
+            answers, made = admission.judge_pod(self.cluster, *admission.sample_pod(self.daemon_set, node, missing), titles)
             found += answers
             if made:
                 self.pod_spec, self.pod_admitted = made["spec"], True
@@ -319,7 +335,7 @@ class Preflight:
     def _reach(self, urls, image, place, node):
         """The findings of one node."""
         seconds = self.options["egress_timeout"]
-        objects = reach_job.reach_objects(self.options, self.daemon_set["spec"]["template"], image, urls, node, seconds)
+        objects = reach_job.reach_objects(self.options, self.daemon_set["spec"]["template"], image, urls, node, seconds, self.platforms)
         try:
             found = reach_job.reach_findings(reach_job.run_reach(self.cluster, objects, seconds), urls, place)
         except Failure as failure:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_port
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count, check_port
 
 _KINDS = ("startup", "readiness", "liveness")
 _NUMBERS = {
@@ -22,8 +22,8 @@ def check(options: dict) -> None:
     for kind, given in _given(options):
         where = f"probes.{kind}"
         for option, (_field, least) in _NUMBERS.items():
-            if given.get(option) is not None and given[option] < least:
-                raise Failure(f"{where}.{option} {given[option]} is too small", f"use {least} or more")
+            if given.get(option) is not None:
+                check_count(f"{where}.{option}", given[option], least)
         asks = [option for option in ("command", "http_path") if given.get(option)]
         if asks and options["profile"] == "bundled":
             raise Failure(f"{where}.{asks[0]} means nothing to the profile bundled", "its probes ask the collector itself; leave it out")

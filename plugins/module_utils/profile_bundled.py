@@ -10,7 +10,7 @@ import json
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import token_file
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import text_values
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_scalars, text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import daemon_set_labels, made
 from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape import wants_metrics
 from ansible_collections.nanoagent.k8s.plugins.module_utils.outbound import check_https
@@ -21,7 +21,6 @@ COLLECTOR = "/collector"
 DEFAULTS = {
     "name": "nanoagent",
     "namespace": "nanoagent",
-    "service_account": "nanoagent",
     "max_unavailable": "10%",
     "privileged": False,
     "run_as_user": 0,
@@ -55,6 +54,7 @@ def check(options: dict) -> None:
             f"run_as_user {options['run_as_user']} cannot load eBPF programs",
             "leave it at 0: capabilities reach a process only as root, file capabilities would need privilege escalation",
         )
+    check_scalars("tags", options["tags"])
     _check_backend(options)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import as_text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import as_text, check_scalars, text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.outbound import check_https
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import vendor_host_paths
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import names
@@ -52,8 +52,12 @@ _SNAP = ("hostsnap", "/snap", "/hostsnap", False)
 def check(options: dict) -> None:
     """Failure for what the agent or its backend could not read."""
     check_https("orc_url", options["orc_url"])
+    for key in text_values(options.get("pod_labels")):
+        if key in _own_labels(options):
+            raise Failure(f"pod_labels.{key} is a label that the vendor's agent has", "choose another key")
+    check_scalars("tags", options["tags"])
     for key, value in (options["tags"] or {}).items():
-        if not re.fullmatch(r"[^:=\s]+", str(key)) or ":" in str(value):
+        if not re.fullmatch(r"[^:=\s]+", str(key)) or ":" in as_text(value):
             raise Failure(f"tags.{key} cannot be sent", "tags go out as KEY=value:KEY=value, so keys have neither ':' nor '=' nor spaces and values no ':'")
     if not options.get("registration_code") and not options.get("credentials"):
         raise Failure("the profile spyderbat has no registration code", "set registration_code, or credentials with one of its sources")
@@ -71,10 +75,14 @@ def part(options: dict, facts: dict) -> dict:
         "read_only_root": False,
         # The chart's selector, which is immutable: a release can be taken over without making the DaemonSet anew.
         "selector": {"name": options["name"]},
-        "labels": {"k8s-app": options["name"], "name": options["name"], "version": "v1"},
+        "labels": _own_labels(options),
         "annotations": {},
         "objects": [],
     }
+
+
+def _own_labels(options):
+    return {"k8s-app": options["name"], "name": options["name"], "version": "v1"}
 
 
 def shared_env(options: dict, facts: dict) -> list[dict]:

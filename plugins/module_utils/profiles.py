@@ -33,7 +33,7 @@ def with_profile_defaults(options: dict) -> dict:
     | option | bundled | spyderbat | custom |
     |---|---|---|---|
     | name, namespace | nanoagent | spyderbat-nanoagent, spyderbat | nanoagent |
-    | service_account | nanoagent | spyderbat-serviceaccount | nanoagent |
+    | service_account | as name | spyderbat-serviceaccount | as name |
     | image | none | ghcr.io/spyderbat/nano-agent:latest | none |
     | max_unavailable | 10% | 1 | 10% |
     | privileged, host_pid, host_network | false | true | false |
@@ -44,12 +44,17 @@ def with_profile_defaults(options: dict) -> dict:
     | orc_url, omit_environment | none | https://orc.spyderbat.com, no | none |
 
     `resources` is filled in unless limit_percent is given, `max_unavailable` unless the strategy is OnDelete (and is 0
-    beside a max_surge), `dns_policy` where the pods are in the host's network.
+    beside a max_surge), `registry_login.secret_name` with `<name>-registry`, `dns_policy` where the pods are in the host's network.
     """
     filled = {**options, "profile": options.get("profile") or _DEFAULT}
     for option, value in profile_of(filled).DEFAULTS.items():
         if filled.get(option) is None:
             filled[option] = value
+    # Named after the installation, since two in one namespace must not share what each of them writes and removes.
+    if filled.get("service_account") is None:
+        filled["service_account"] = filled["name"]
+    if filled.get("registry_login") and filled["registry_login"].get("secret_name") is None:
+        filled["registry_login"] = {**filled["registry_login"], "secret_name": f"{filled['name']}-registry"}
     if filled.get("update_strategy") == "OnDelete":
         filled["max_unavailable"] = options.get("max_unavailable")
     elif options.get("max_unavailable") is None and str(filled.get("max_surge") or "0") not in ("0", "0%"):

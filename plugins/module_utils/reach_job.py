@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import outbound, pull_secrets
@@ -18,6 +19,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import coun
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import pull_policy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import own_pod_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import diagnose
+from ansible_collections.nanoagent.k8s.plugins.module_utils.run_as import run_as
 
 BY_POOL = "pools"
 # A firewall differs by pool and zone; every node of a large cluster would be thousands of Jobs.
@@ -58,11 +60,11 @@ def check_urls(option: str, urls: list[str]) -> None:
             raise Failure(f"{option} has a URL with a user or password in it", "leave them out: any HTTP answer shows that the way is open")
 
 
-def reach_objects(options: dict, template: dict, image: str, urls: list[str], node: str, seconds: int) -> list[dict]:
+def reach_objects(options: dict, template: dict, image: str, urls: list[str], node: str, seconds: int, platforms: Iterable[dict] = ()) -> list[dict]:
     """The Job, and after it what its pod mounts or is pulled with; only the Job has a life of its own, the others need its uid. Its name is new each time.
 
     options: the module's. template: the agent's pod template, whose proxies, authorities, name service, network and
-    tolerations the pod has. node: the node to run on. seconds: for the whole of it.
+    tolerations the pod has. node: the node to run on. seconds: for the whole of it. platforms: of platforms.choose.
     """
     name = f"{options['name'][:_NAME_ROOM].rstrip('-.')}-preflight-{uuid.uuid4().hex[:8]}"
     namespace = options["egress_namespace"] or options["namespace"]
@@ -85,7 +87,7 @@ def reach_objects(options: dict, template: dict, image: str, urls: list[str], no
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **run_as(platforms)},
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_on(node)]}}},
         **{key: agent[key] for key in _LIKE_THE_AGENT if key in agent},
         "containers": [container],

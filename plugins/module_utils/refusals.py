@@ -39,7 +39,7 @@ _CREATION = (
         r"serviceaccounts? .*not found|error looking up service account",
         "ServiceAccountMissing",
         True,
-        "run the installation again: it makes the ServiceAccount",
+        "run the installation again: it makes the ServiceAccount; with create_service_account: false make it yourself",
     ),
     (r"no PriorityClass with name|priorityclass.* not found", "PriorityClassMissing", True, "make the PriorityClass, or correct priority_class"),
     (r"is being terminated|namespace .*terminating", "NamespaceTerminating", True, "wait for the namespace's end, then install again"),

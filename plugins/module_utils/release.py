@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report
+from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report, rotation
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, summary, verdicts
-from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes_of_failure, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret, secret_hash, watched_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import agent_container, newest_revision, revision_of_all
-from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import await_deployments
+from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import Followed, Unavailable, await_deployments
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind, replaceable
@@ -27,6 +27,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import one_lin
 
 _LOG_LINES = 3
 _PROOF_SECONDS, _PROOF_PARALLEL = 10, 32
+_NO_CANARY = "there was no canary: the DaemonSet had to be made anew, and its former pods stay until the new ones are ready"
 
 
 def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, say: Callable[[str], None]) -> dict:
@@ -35,25 +36,84 @@ def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, sa
     steps: of plan.plan; the last one with an object is the DaemonSet's. seen: of live.read. Failure where the rollout
     fails; what is then in the cluster, the message says.
     """
-    force = options["force_conflicts"]
-    step = next(step for step in steps if step["desired"] and step["desired"]["kind"] == "DaemonSet")
-    if options["canary"] and canary.changes_pods(step):
-        _try_on_a_few(cluster, options, steps, step, seen, say)
+    force, seen = options["force_conflicts"], {**seen, "at": cluster.now()}
+    step = _daemon_set_step(steps)
+    chosen = canary_nodes(options, steps, seen["nodes"])
+    if chosen:
+        _try_on_a_few(cluster, options, steps, step, seen, chosen, say)
+    notes = [_NO_CANARY] if options["canary"] and step["action"] == "recreate" else []
+    for note in notes:
+        say(note)
     apply.write(cluster, steps, seen["parent"], force)
+    try:
+        return _see_through(cluster, options, steps, step, seen, notes, say)
+    except Failure as failure:
+        failure.facts.setdefault("changed", bool(changes(steps)))
+        raise
+
+
+def canary_nodes(options: dict, steps: list[dict], nodes: list[dict]) -> list[str]:
+    """Names of the nodes that get the new pods first; none where there is no canary, or nothing for it. Pure.
+
+    :raises Failure: no node is fit for it
+    """
+    step = _daemon_set_step(steps)
+    if not options["canary"] or not canary.changes_pods(step):
+        return []
+    return canary.choose(options["canary"], verdicts(step["desired"], nodes, [], "", []), nodes)
+
+
+def _daemon_set_step(steps):
+    return next(step for step in steps if step["desired"] and step["desired"]["kind"] == "DaemonSet")
+
+
+def _see_through(cluster, options, steps, step, seen, notes, say):
+    """What follows the writing: waiting for the nodes, and removing what is no longer wanted."""
+    force = options["force_conflicts"]
     if not options["wait"]:
         apply.finish(cluster, steps, seen["parent"], True, force)
-        return {}
+        return {"notes": notes}
     behind = left_behind(steps, seen["parent"])
     # Where nothing was written, what was read says already whether all is well.
     rows = [] if changes(steps) or behind else _rows_if_done(cluster, step["desired"], seen)
-    if not rows:
-        outcome, rows = _await(cluster, options, step["desired"], say, "rollout", known_nodes=(seen["nodes"], seen["node_version"]))
-        if outcome != "done":
-            _give_up(cluster, options, steps, step, seen, outcome, rows, say, "the rollout")
-    await_deployments(cluster, [each["desired"] for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"], options["wait_timeout"])
+    deployments = [each["desired"] for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"]
+    rows = _await_all(cluster, options, steps, step, seen, rows, deployments, say)
     stay = _remove_left_behind(cluster, options["namespace"], behind, rows) if behind else []
-    apply.finish(cluster, steps, seen["parent"], bool(stay), force)
-    return {**_facts(rows), "notes": _owed(rows)}
+    apply.finish(cluster, steps, seen["parent"], bool(stay), force, _code_that_came(cluster, options, steps))
+    return {**_facts(rows), "notes": [*notes, *_owed(rows)]}
+
+
+def _await_all(cluster, options, steps, step, seen, rows, deployments, say):
+    """The verdicts when the DaemonSet, unless `rows` say that it is well, and the Deployments beside it are; Failure where one cannot be."""
+    beside = [Followed(cluster, each) for each in deployments]
+    latest = list(rows)
+
+    def look(newest):
+        latest[:] = newest
+        for each in beside:
+            each.glance()
+
+    try:
+        if not rows:
+            known = seen["nodes"], seen["node_version"]
+            outcome, latest = _await(cluster, options, step["desired"], say, "rollout", seen, known_nodes=known, look=look)
+            if outcome != "done":
+                _give_up(cluster, options, steps, step, seen, outcome, latest, say, "the rollout")
+        await_deployments(cluster, deployments, options["wait_timeout"])
+    except Unavailable as failure:
+        if not _may_go_back(options, step, seen):
+            raise
+        _give_up(cluster, options, steps, step, seen, failure.what, latest, say, "the rollout")
+    return latest
+
+
+def _code_that_came(cluster, options, steps):
+    """What the parent has to remember of a registration code that came while the nodes were awaited; nothing where it was there before."""
+    name = watched_secret(options) if coming_secret(options) and changes(steps) else None
+    if not name or any(rotation.NOTE in (step["desired"]["metadata"].get("annotations") or {}) for step in steps if step["desired"]):
+        return {}
+    current = secret_hash(options, cluster.get("Secret", name, options["namespace"]))
+    return rotation.note(name, current) if current else {}
 
 
 def _owed(rows):
@@ -69,9 +129,17 @@ def _facts(rows):
     return {"summary": summary(rows), "table": report.table(rows)}
 
 
-def _await(cluster, options, daemon_set, say, what, nodes=None, known_nodes=None):
-    progress = Progress(say, f"{what} of {title(daemon_set)}")
-    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known_nodes, coming_secret(options))
+def _await(cluster, options, daemon_set, say, what, seen, nodes=None, known_nodes=None, look=None):
+    """What await_rollout says; look: is given the verdicts at every look as well."""
+    told = Progress(say, f"{what} of {title(daemon_set)}")
+
+    def progress(rows):
+        told(rows)
+        if look:
+            look(rows)
+
+    secret = coming_secret(options)
+    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known_nodes, secret, seen["at"])
 
 
 def _rows_if_done(cluster, wanted, seen):
@@ -87,26 +155,34 @@ def _revision(cluster, daemon_set, pods):
     known = revision_of_all(daemon_set, pods)
     if known:
         return known
+    return newest_revision(_revisions(cluster, daemon_set), daemon_set)
+
+
+def _revisions(cluster, daemon_set):
     namespace, name = daemon_set["metadata"]["namespace"], daemon_set["metadata"]["name"]
     revisions, _version = cluster.list("ControllerRevision", namespace, **selectors(name, daemon_set)["ControllerRevision"])
-    return newest_revision(revisions, daemon_set)
+    return revisions
 
 
-def _try_on_a_few(cluster, options, steps, step, seen, say):
-    """Brings the new pod template to the canary's nodes only; returns when they are well, Failure where they are not."""
+def _try_on_a_few(cluster, options, steps, step, seen, chosen, say):
+    """Brings the new pod template to the chosen nodes only; returns when they are well, Failure where they are not."""
     wanted, live = step["desired"], step["live"]
-    rows = verdicts(wanted, seen["nodes"], [], "", [])
-    chosen = canary.choose(options["canary"], rows, seen["nodes"])
     say(f"canary of {title(wanted)}: {', '.join(chosen[:10])}{', ...' if len(chosen) > 10 else ''} first")
-    trial = {**step, "desired": canary.trial(wanted, chosen, live is not None)}
+    eligible = [row["node"] for row in verdicts(wanted, seen["nodes"], [], "", []) if row["eligible"]]
+    if live is None:
+        desired = canary.trial(wanted, chosen, exists=False)
+    else:
+        before = canary.note_before(live, _revision(cluster, live, seen["pods"]), FIELD_MANAGER)
+        desired = canary.trial(wanted, chosen, True, canary.holders(live, seen["pods"]), eligible, before)
+    trial = {**step, "desired": desired}
     trial_steps = [trial if each is step else each for each in steps if each["action"] != "delete"]
     apply.write(cluster, trial_steps, seen["parent"], options["force_conflicts"])
     if live is not None:
         _replace_pods(cluster, seen["pods"], chosen)
-    outcome, rows = _await(cluster, options, wanted, say, "canary", set(chosen))
+    outcome, rows = _await(cluster, options, wanted, say, "canary", seen, set(chosen))
     if outcome == "done" and options["canary"]["pause"]:
         time.sleep(options["canary"]["pause"])
-        outcome, rows = _await(cluster, options, wanted, say, "canary", set(chosen))
+        outcome, rows = _await(cluster, options, wanted, say, "canary", seen, set(chosen))
     if outcome == "done" and options["canary"]["verify"]:
         unproven = _unproven(cluster, options["namespace"], wanted, rows)
         outcome = f"no proof from {'; '.join(unproven[:3])}" if unproven else "done"
@@ -131,7 +207,7 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
     """Goes back where there is something good to go back to, then raises the Failure."""
     name, namespace = options["name"], options["namespace"]
     facts = _facts(rows)
-    found = causes(rows)
+    found = causes_of_failure(rows)
     if outcome in ("stuck", "failing"):
         how = "cannot succeed"
     elif outcome == "timeout":
@@ -142,13 +218,13 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
     text = f"{what} of DaemonSet {namespace}/{name} {how} ({report.headline(facts['summary'])}): {' | '.join(found[:4]) or 'no cause is known'}{log}"
     facts.update(causes=found, changed=True)
     # A DaemonSet that had to be made anew has left its former pods running: nothing better is behind it.
-    if not (options["rollback"] and step["action"] == "patch" and any(is_ready(pod) for pod in seen["pods"])):
+    if not _may_go_back(options, step, seen):
         after = "mend the cause and run again; what is applied stays and a rerun goes on from there"
         raise Failure(text, after, **facts, rolled_back=False, requests=dict(cluster.requests))
     say(f"{text}; going back to the previous revision")
     try:
-        apply.undo(cluster, steps)
-        back, rows = _await(cluster, options, step["live"], say, "way back")
+        apply.undo(cluster, [_from_before_a_trial(cluster, each) if each is step else each for each in steps])
+        back, rows = _await(cluster, options, step["live"], say, "way back", seen)
     except Failure as failure:
         text += f"; the way back could not be taken: {failure.what}"
         raise Failure(text, "mend the cause and run again", **facts, rolled_back=False, requests=dict(cluster.requests)) from failure
@@ -156,8 +232,19 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
     if back == "done":
         text += f"; the previous revision is back and verified ({report.headline(facts['summary'])})"
         raise Failure(text, "mend the cause and run again", **facts)
-    text += f"; going back to the previous revision did not help either ({report.headline(facts['summary'])}): {' | '.join(causes(rows)[:2])}"
+    text += f"; going back to the previous revision did not help either ({report.headline(facts['summary'])}): {' | '.join(causes_of_failure(rows)[:2])}"
     raise Failure(text, "mend the cause and run again", **facts)
+
+
+def _may_go_back(options, step, seen):
+    """Whether the run may take back what it wrote, and something that worked is behind it."""
+    return options["rollback"] and step["action"] == "patch" and any(is_ready(pod) for pod in seen["pods"])
+
+
+def _from_before_a_trial(cluster, step):
+    """The DaemonSet's step; where a run before left a trial behind, from what was there before that."""
+    live = step["live"]
+    return {**step, "live": canary.as_before(live, _revisions(cluster, live), FIELD_MANAGER)} if canary.is_trial(live) else step
 
 
 def _last_log(cluster, namespace, rows):

@@ -18,7 +18,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemo
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_at
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import event_last
 from ansible_collections.nanoagent.k8s.plugins.module_utils.reflector import Reflector
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, seconds, stamp
 
 # How long a rollout has to look hopeless before the wait ends, in seconds: on all open nodes, and on enough of them.
 _SETTLE = {"stuck": 2.0, "failing": 8.0}
@@ -26,6 +26,10 @@ _SETTLE = {"stuck": 2.0, "failing": 8.0}
 _ENOUGH = 0.1
 # Events that say what keeps pods away, of the DaemonSet and of its pods.
 EVENTS = {"fieldSelector": "type!=Normal"}
+# For how long the controller's former failures prove nothing, in seconds, once it was woken.
+_RETRY = 10.0
+# Set and taken away again to wake the controller.
+_WAKE = "nanoagent.k8s/wake"
 # States that a rollout waits for.
 _OPEN = ("rolling", "blocked", "joining", "unknown")
 # Pause after a look at all nodes, in times of what the look took: at most, and at least where the controller's own counters say
@@ -74,18 +78,20 @@ def judge(daemon_set: dict, rows: list[dict], old_is_fine: bool = False) -> str:
 
 
 def nudges(daemon_set: dict, rows: list[dict]) -> list[str]:
-    """Names of pods to delete so that the rollout goes on although nodes are down. Pure.
+    """Names of pods to delete so that the rollout goes on although nodes are down or no machines. Pure.
 
-    The DaemonSet controller counts a node that is down as unavailable, so that as many of them as maxUnavailable stop
-    an update for ever. The budget here is for nodes that are up: what it still allows of old, ready pods there may go.
-    Source: Kubernetes, pkg/controller/daemon/update.go (rollingUpdate).
+    The DaemonSet controller counts a node that is down as unavailable, and one that is no machine but gets a pod, so that as many
+    of them as maxUnavailable stop an update for ever. The budget here is for nodes that are up: what it still allows of old, ready pods there may go.
+    With maxSurge it needs no help: it asks the old pod there to end, since that is not ready, and a new pod without an old one beside it
+    does not count. Source: Kubernetes, pkg/controller/daemon/update.go (rollingUpdate), daemon_controller.go (podsShouldBeOnNode).
     """
     strategy = daemon_set["spec"].get("updateStrategy") or {}
     rolling = strategy.get("rollingUpdate") or {}
     if strategy.get("type") != "RollingUpdate" or str(rolling.get("maxSurge") or 0) not in ("0", "0%"):
         return []
     eligible = [row for row in rows if row["eligible"]]
-    down = sum(1 for row in eligible if row["state"] == "node down" and not row["ready"])
+    down = sum(1 for row in rows if row["pod"] and not row["ready"] and row["state"] == "not a real node")
+    down += sum(1 for row in eligible if row["state"] == "node down" and not row["ready"])
     budget = _share(rolling.get("maxUnavailable", 1), len(eligible))
     missing = sum(1 for row in eligible if row["state"] != "node down" and not row["ready"])
     if not down or missing + down < budget:
@@ -100,6 +106,17 @@ def awaiting_secret(rows: list[dict], name: str) -> list[dict]:
     An operator makes it some seconds after the pods, a CSI driver only once a pod mounts its volume; the kubelet tries again.
     """
     return [{**row, "final": False, "passing": True} if f'secret "{name}" not found' in row["detail"] else row for row in rows]
+
+
+def doubted(rows: list[dict], since: float) -> list[dict]:
+    """The verdicts, none final that rests on what the controller said before `since`, seconds since 1970, of pods that it could not make. Pure."""
+    return [{**row, "final": False} if _is_old_news(row, since) else row for row in rows]
+
+
+def _is_old_news(row, since):
+    # Events have whole seconds: one of the same second may be newer.
+    last = seconds(row["evidence"]["last"])
+    return not row["pod"] and row["evidence"]["source"] == "event" and last is not None and last < math.floor(since)
 
 
 def _is_old(row):
@@ -134,13 +151,15 @@ def await_rollout(
     nodes: set[str] | None = None,
     known_nodes: tuple[list[dict], str] | None = None,
     coming: str | None = None,
+    since: float | None = None,
 ) -> tuple[str, list[dict]]:
     """(done | stuck | failing | timeout, verdicts) of a DaemonSet.
 
     wanted: the DaemonSet as it was applied. progress: is given the verdicts at every look.
     nodes: only these count, and a pod of an earlier revision on them does not. known_nodes: (Nodes, resourceVersion) of a
     list that was made before, so that they need not be listed once more. coming: name of a Secret that somebody else is about to
-    make; pods that lack it are on their way.
+    make; pods that lack it are on their way. since: the server's clock when the run began to write. Pods that the controller could
+    not make before that it may be able to make now, so it is woken, and only what it says or leaves undone after that counts.
     """
     changed = threading.Event()
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
@@ -150,15 +169,16 @@ def await_rollout(
     for reflector in reflectors.values():
         reflector.start()
     try:
-        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming)
+        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since)
     finally:
         for reflector in reflectors.values():
             reflector.stop()
 
 
-def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming):
+def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since):
     deadline = time.monotonic() + timeout
-    hopeless, since, rows = "", 0.0, []
+    retry = _Retry(cluster, since)
+    hopeless, hopeless_since, rows = "", 0.0, []
     while True:
         changed.clear()
         _raise_failures(reflectors)
@@ -173,6 +193,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
             events = relevant_events(seen["Event"], daemon_set, manager)
             rows = verdicts(daemon_set, seen["Node"], seen["Pod"], revision, events, cluster.now())
             rows = awaiting_secret(rows, coming) if coming else rows
+            rows = retry.doubted(rows, daemon_set, seen["Pod"])
             counted = [row for row in rows if nodes is None or row["node"] in nodes]
             if progress:
                 progress(counted)
@@ -182,22 +203,25 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
                 return "done", counted
             _nudge(cluster, seen["Pod"], nudges(daemon_set, rows))
             if outcome != hopeless:
-                hopeless, since = (outcome, time.monotonic()) if outcome in _SETTLE else ("", 0.0)
-            if hopeless and time.monotonic() - since >= _SETTLE[hopeless]:
+                hopeless, hopeless_since = (outcome, time.monotonic()) if outcome in _SETTLE else ("", 0.0)
+            if hopeless and time.monotonic() - hopeless_since >= _SETTLE[hopeless]:
                 return outcome, counted
-        took = time.monotonic() - began
-        left = deadline - time.monotonic()
-        if left <= 0:
+        now = time.monotonic()
+        took = now - began
+        if now >= deadline:
             # A cluster that cannot be seen is no rollout that failed: nothing may be taken back for it.
             _raise_failures(reflectors, troubles_too=True)
             return "timeout", [row for row in rows if nodes is None or row["node"] in nodes]
-        changed.wait(min(left, 0.5 if hopeless else 5.0))
-        _rest(took, reflectors["DaemonSet"])
+        # However long a look takes, the next one comes when there is something to decide.
+        due = min(deadline, hopeless_since + _SETTLE[hopeless]) if hopeless else deadline
+        changed.wait(max(0.0, min(due - now, 0.5 if hopeless else 5.0)))
+        _rest(took, reflectors["DaemonSet"], due)
 
 
-def _rest(took, daemon_sets):
-    end = time.monotonic() + min(_LONGEST_REST, _REST * took)
-    time.sleep(min(_LONGEST_REST, _SHORT_REST * took))
+def _rest(took, daemon_sets, due):
+    now = time.monotonic()
+    end = min(due, now + min(_LONGEST_REST, _REST * took))
+    time.sleep(max(0.0, min(end - now, _SHORT_REST * took)))
     while (left := end - time.monotonic()) > 0 and not any(map(_counts_as_done, daemon_sets.objects())):
         time.sleep(min(_REST_STEP, left))
 
@@ -208,6 +232,30 @@ def _counts_as_done(daemon_set):
     wanted = status.get("desiredNumberScheduled") or 0
     current = status.get("observedGeneration", 0) >= daemon_set["metadata"].get("generation", 0)
     return current and wanted > 0 and status.get("numberReady") == status.get("updatedNumberScheduled") == wanted
+
+
+class _Retry:
+    """The controller, woken once where it could make no pods before `since`: after a failure it waits for up to 17 minutes."""
+
+    def __init__(self, cluster, since):
+        self._cluster, self._since = cluster, since
+        self._woken = None
+
+    def doubted(self, rows, daemon_set, pods):
+        """The verdicts, where old news is no proof until the controller has had the time to try again, and none once it has made a pod."""
+        if self._since is None or not any(_is_old_news(row, self._since) for row in rows):
+            return rows
+        if self._woken is None:
+            self._wake(daemon_set)
+            self._woken = time.monotonic()
+        made = any((seconds(pod["metadata"].get("creationTimestamp")) or 0) >= self._since for pod in pods)
+        # The controller drops its events where there were many of one object, so the old one may be the last.
+        return doubted(rows, self._since) if made or time.monotonic() - self._woken < _RETRY else rows
+
+    def _wake(self, daemon_set):
+        # Any change will do; taken away again, it leaves the object as it was.
+        for value in (stamp(self._cluster.now()), None):
+            self._cluster.patch(daemon_set, {"metadata": {"annotations": {_WAKE: value}}})
 
 
 def _nudge(cluster, pods, names):

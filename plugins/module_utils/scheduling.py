@@ -5,19 +5,28 @@
 
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_label_key, check_labels, text_values
+import re
 
-# Nodes on which a DaemonSet pod can never run, or only seems to.
-_NOT_REAL = (
-    {"key": "eks.amazonaws.com/compute-type", "operator": "NotIn", "values": ["fargate"]},
-    {"key": "type", "operator": "NotIn", "values": ["virtual-kubelet", "kwok"]},
-    {"key": "virtualization", "operator": "NotIn", "values": ["virtualnode2"]},
-    {"key": "kwok.x-k8s.io/node", "operator": "DoesNotExist"},
+from ansible_collections.nanoagent.k8s.plugins.module_utils import unreal_nodes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
+    as_stored,
+    as_text,
+    check_label_key,
+    check_labels,
+    check_mapping,
+    entries_of,
+    text_values,
 )
+
 _CONTROL_PLANE_LABELS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+_TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_AFFINITIES = ("nodeAffinity", "podAffinity", "podAntiAffinity")
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 
 
 def check(options: dict) -> None:
@@ -26,35 +35,79 @@ def check(options: dict) -> None:
     if not options["architectures"]:
         raise Failure("architectures is empty", "name amd64, arm64 or both")
     check_tolerations("tolerations", options["tolerations"])
-    affinity = options.get("affinity") or {}
-    for key in affinity:
-        if key not in ("nodeAffinity", "podAffinity", "podAntiAffinity"):
-            raise Failure(f"affinity.{key} is not known", "use nodeAffinity, podAffinity and podAntiAffinity, as in a pod")
-    required = (affinity.get("nodeAffinity") or {}).get(_REQUIRED)
-    if required is not None and not (isinstance(required, dict) and required.get("nodeSelectorTerms")):
-        raise Failure(f"affinity.nodeAffinity.{_REQUIRED} has no nodeSelectorTerms", "name at least one term, or leave it out")
+    _check_affinity(options.get("affinity") or {})
+
+
+def _check_affinity(affinity):
+    check_mapping("affinity", affinity, _AFFINITIES)
+    for key, value in affinity.items():
+        if value is not None:
+            check_mapping(f"affinity.{key}", value)
+    where, node = "affinity.nodeAffinity", affinity.get("nodeAffinity") or {}
+    check_mapping(where, node, (_REQUIRED, _PREFERRED))
+    required = node.get(_REQUIRED)
+    if required is not None:
+        if not isinstance(required, dict) or not required.get("nodeSelectorTerms"):
+            raise Failure(f"{where}.{_REQUIRED} has no nodeSelectorTerms", "name at least one term, or leave it out")
+        check_mapping(f"{where}.{_REQUIRED}", required, ("nodeSelectorTerms",))
+        for place, term in entries_of(f"{where}.{_REQUIRED}.nodeSelectorTerms", required["nodeSelectorTerms"]):
+            _check_term(place, term)
+    for place, preferred in entries_of(f"{where}.{_PREFERRED}", node.get(_PREFERRED), ("weight", "preference")):
+        _check_term(f"{place}.preference", preferred.get("preference"))
+
+
+def _check_term(where, term):
+    check_mapping(where, term, ("matchExpressions", "matchFields"))
+    if not any(term.values()):
+        raise Failure(f"{where} is empty, which matches no node", "give it matchExpressions or matchFields, or leave it out")
+    for key in term:
+        for place, requirement in entries_of(f"{where}.{key}", term[key], ("key", "operator", "values")):
+            _check_requirement(place, requirement)
+
+
+def _check_requirement(where, requirement):
+    operator, values = requirement.get("operator"), requirement.get("values") or []
+    if not isinstance(requirement.get("key"), str):
+        raise Failure(f"{where} has no key", "name a label of the nodes")
+    check_label_key(where, requirement["key"])
+    if operator not in _OPERATORS:
+        raise Failure(f"{where}.operator {operator!r} is not known", f"use {', '.join(_OPERATORS)}")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise Failure(f"{where}.values is no list of texts", "write for example values: [a, '1'], with numbers, true and false in quotes")
+    if values and operator in ("Exists", "DoesNotExist"):
+        raise Failure(f"{where}.values mean nothing to operator {operator}", "leave them out")
+    if not values and operator not in ("Exists", "DoesNotExist"):
+        raise Failure(f"{where}.values is missing beside operator {operator}", "name at least one")
 
 
 def check_tolerations(option: str, tolerations: list | None) -> None:
     """Failure for a toleration that the API server would refuse."""
-    for number, toleration in enumerate(tolerations or []):
-        where = f"{option}[{number}]"
-        unknown = set(toleration) - {"key", "operator", "value", "effect", "tolerationSeconds"}
-        operator = toleration.get("operator") or "Equal"
-        if unknown:
-            raise Failure(f"{where}.{min(unknown)} is not known", "use key, operator, value, effect and tolerationSeconds")
+    for where, toleration in entries_of(option, tolerations, _TOLERATION):
+        operator = "Equal" if toleration.get("operator") in (None, "") else toleration["operator"]
         if operator not in ("Exists", "Equal"):
             raise Failure(f"{where}.operator {operator!r} is not known", "use Exists or Equal")
         if toleration.get("key"):
             check_label_key(where, toleration["key"])
         elif operator != "Exists":
             raise Failure(f"{where} has no key", "name the taint's key, or use operator: Exists, which tolerates every taint")
-        if operator == "Exists" and toleration.get("value"):
+        if operator == "Exists" and as_text(toleration.get("value")):
             raise Failure(f"{where} has a value beside operator Exists", "leave out the value, or use operator: Equal")
-        if toleration.get("effect") and toleration["effect"] not in _EFFECTS:
+        check_labels(where, {"value": toleration.get("value")})
+        if toleration.get("effect") not in (None, "", *_EFFECTS):
             raise Failure(f"{where}.effect {toleration['effect']!r} is not known", f"use {', '.join(_EFFECTS)}")
-        if toleration.get("tolerationSeconds") is not None and toleration.get("effect") != "NoExecute":
+        seconds = toleration.get("tolerationSeconds")
+        if seconds is not None and toleration.get("effect") != "NoExecute":
             raise Failure(f"{where} has tolerationSeconds without effect NoExecute", "set effect: NoExecute, or leave it out")
+        if seconds is not None and not _WHOLE_NUMBER.fullmatch(as_text(seconds)):
+            raise Failure(f"{where}.tolerationSeconds {seconds!r} is no number of seconds", "use for example 300")
+
+
+def tolerations(given: list[dict] | None) -> list[dict]:
+    """The tolerations of a pod as the API server keeps them: text but for the seconds, and nothing that is empty."""
+    return [
+        {key: int(value) if key == "tolerationSeconds" else as_text(value) for key, value in one.items() if value is not None and value != ""}
+        for one in given or []
+    ]
 
 
 def node_selector(options: dict) -> dict:
@@ -64,7 +117,7 @@ def node_selector(options: dict) -> dict:
 
 def affinity(options: dict) -> dict:
     """spec.affinity: ours, and the user's; each of the user's node terms (which are alternatives) gets ours as well."""
-    given = options.get("affinity") or {}
+    given = as_stored(options.get("affinity") or {})
     node = dict(given.get("nodeAffinity") or {})
     ours = _expressions(options)
     terms = (node.get(_REQUIRED) or {}).get("nodeSelectorTerms") or [{}]
@@ -75,7 +128,7 @@ def affinity(options: dict) -> dict:
 def _expressions(options):
     expressions = [{"key": "kubernetes.io/arch", "operator": "In", "values": list(options["architectures"])}]
     if options["real_nodes_only"]:
-        expressions.extend(_NOT_REAL)
+        expressions.extend(unreal_nodes.expressions())
     if not options["control_plane"]:
         expressions.extend({"key": key, "operator": "DoesNotExist"} for key in _CONTROL_PLANE_LABELS)
     return expressions

@@ -9,6 +9,7 @@ import hashlib
 import json
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_absolute_path
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
 
 # Below the kubelet's seccomp root, so that a user's own profiles are not touched.
@@ -17,6 +18,8 @@ _SOURCE = "/etc/nanoagent-seccomp"
 _TARGET = "/host/seccomp"
 _INIT = "seccomp-profile"
 _KUBELET_ROOT = "/var/lib/kubelet"
+# opencontainers/runtime-spec, config-linux.md, "Seccomp".
+_ACTIONS = tuple(f"SCMP_ACT_{action}" for action in ("KILL", "KILL_PROCESS", "KILL_THREAD", "TRAP", "ERRNO", "TRACE", "ALLOW", "LOG", "NOTIFY"))
 
 
 def check(options: dict) -> None:
@@ -92,17 +95,14 @@ def _check_delivery(options):
             f"seccomp.content cannot be brought to the nodes by the image of the profile {options['profile']}",
             "put the file on the nodes yourself and name it in seccomp.profile",
         )
-    if not (options["seccomp"].get("kubelet_root") or _KUBELET_ROOT).startswith("/"):
-        raise Failure(
-            f"seccomp.kubelet_root {options['seccomp']['kubelet_root']!r} is no absolute path", f"use the kubelet's --root-dir, {_KUBELET_ROOT} by default"
-        )
+    check_absolute_path("seccomp.kubelet_root", options["seccomp"].get("kubelet_root") or _KUBELET_ROOT)
     content = options["seccomp"]["content"]
     try:
         profile = json.loads(content) if isinstance(content, str) else content
     except ValueError as error:
         raise Failure(f"seccomp.content is no JSON: {error}", "give a seccomp profile as a mapping or as JSON text") from error
-    if not isinstance(profile, dict) or not str(profile.get("defaultAction", "")).startswith("SCMP_ACT_"):
-        raise Failure("seccomp.content has no defaultAction", "begin with for example defaultAction: SCMP_ACT_ERRNO")
+    if not isinstance(profile, dict) or profile.get("defaultAction") not in _ACTIONS:
+        raise Failure("seccomp.content has no defaultAction", f"begin with one of {', '.join(_ACTIONS)}, for example defaultAction: SCMP_ACT_ERRNO")
 
 
 def _delivers(options):

@@ -9,29 +9,45 @@ import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import seccomp
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_subdomain
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count, check_dns_subdomain
 
 # Loading eBPF programs, and attaching them to tracepoints (kernel 5.8 on).
 _EBPF = ("BPF", "PERFMON")
 # securityContext.appArmorProfile, before that an annotation.
 _APPARMOR_FIELD_SINCE = (1, 30)
+_SELINUX_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+# Linux, include/uapi/linux/capability.h.
+_CAPABILITIES = frozenset(
+    ("AUDIT_CONTROL", "AUDIT_READ", "AUDIT_WRITE", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "CHOWN", "DAC_OVERRIDE")
+    + ("DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_LOCK", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE")
+    + ("MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "PERFMON", "SETFCAP", "SETGID", "SETPCAP", "SETUID")
+    + ("SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT", "SYS_PTRACE", "SYS_RAWIO")
+    + ("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM")
+)
 _APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 
 
 def check(options: dict) -> None:
     """Failure for capabilities that are none, and for what privilege or the API server rules out."""
     for capability in options.get("capabilities") or []:
-        if capability.upper().startswith("CAP_") or not re.fullmatch(r"[A-Z][A-Z0-9_]*", capability):
-            raise Failure(f"capabilities has {capability!r}", "write it in capitals and without CAP_, for example SYS_PTRACE")
+        if capability.upper() == "ALL":
+            raise Failure(f"capabilities has {capability!r}", "name those that are needed; a container that has them all is privileged: true")
+        if capability not in _CAPABILITIES:
+            raise Failure(f"capabilities has {capability!r}", "name one of the kernel's, in capitals and without CAP_, for example SYS_PTRACE")
     if options["privileged"] and options.get("capabilities"):
         raise Failure("capabilities mean nothing to a privileged container, which has them all", "leave them out, or set privileged: false")
-    if options["run_as_user"] is not None and options["run_as_user"] < 0:
-        raise Failure(f"run_as_user {options['run_as_user']} is below 0", "use a user's number")
+    if options["run_as_user"] is not None:
+        check_count("run_as_user", options["run_as_user"])
+    if options.get("selinux_type") and not _SELINUX_TYPE.fullmatch(options["selinux_type"]):
+        raise Failure(f"selinux_type {options['selinux_type']!r} is no SELinux type", "use for example spc_t")
     if options.get("runtime_class"):
         check_dns_subdomain("runtime_class", options["runtime_class"])
     apparmor = options.get("apparmor")
     if apparmor and (apparmor["type"] == "Localhost") != bool(apparmor.get("profile")):
         raise Failure("apparmor needs a profile with type Localhost, and takes none with another type", "name a profile that is loaded on the nodes")
+    if apparmor and apparmor["type"] == "RuntimeDefault" and options["privileged"]:
+        # containerd (generateApparmorSpecOpts) and CRI-O put no default profile on a privileged container.
+        raise Failure("apparmor of type RuntimeDefault means nothing to a privileged container, which runs without", "leave it out, or set privileged: false")
     seccomp.check(options)
 
 

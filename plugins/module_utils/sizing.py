@@ -44,6 +44,8 @@ def check_resources(option: str, resources: dict | None) -> None:
             if not _RESOURCE.fullmatch(str(name)):
                 raise Failure(f"{option}.{key}.{name} is no resource", "use cpu, memory, ephemeral-storage or vendor.example/name")
             found[key, name] = amount(f"{option}.{key}.{name}", text)
+            if name != "cpu" and found[key, name] is not None and found[key, name] % 1:
+                raise Failure(f"{option}.{key}.{name} {text} is no whole number: m is a thousandth", "write for example 512Mi")
     for (key, name), value in found.items():
         limit = found.get(("limits", name))
         if key == "requests" and None not in (value, limit) and value > limit:

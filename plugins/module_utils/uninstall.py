@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
+from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, memory
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.leftovers import (
     KINDS_THAT_MATTER,
     foreign_objects,
@@ -59,7 +59,7 @@ def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -
 
 
 def _read(cluster, options):
-    """{"home", "parent", "members", "unknown", "ours", "found", "refused", "pods", "selectors", "identifier"} of one installation.
+    """{"home", "parent", "members", "unknown", "ours", "found", "refused", "pods", "selectors", "identifier", "released"} of one installation.
 
     unknown: kinds of which this user may not see whether the set has any. found: every object that matters in a namespace
     of ours; refused: the kinds that this user may not list there.
@@ -85,6 +85,7 @@ def _read(cluster, options):
         "pods": pods,
         "selectors": selectors,
         "identifier": identifier,
+        "released": _released(cluster, parent, members),
     }
 
 
@@ -99,6 +100,24 @@ def _search(cluster, parent, namespace, identifier):
         if kind in refusals:
             raise refusals[kind]
     return members, [] if parent else list(refusals)
+
+
+def _released(cluster, parent, members):
+    """Objects that the parent remembers as applied, and that no longer carry the set's label."""
+    known = {identity(member) for member in members}
+    remembered = [identity(obj) for obj in (memory.recall(parent) if parent else None) or []]
+    missing = [each for each in remembered if each not in known and each[0] != "Namespace"]
+    found = cluster.parallel([partial(_get_if_allowed, cluster, *each) for each in missing])
+    return [obj for obj in found if obj]
+
+
+def _get_if_allowed(cluster, kind, namespace, name):
+    try:
+        return cluster.get(kind, name, namespace or None)
+    except ApiFailure as failure:
+        if failure.status == 403:
+            return None
+        raise
 
 
 def _contents(cluster, namespace):
@@ -131,6 +150,7 @@ def _pods(cluster, namespace, selectors):
 
 def _kept(seen, namespace):
     lines = _kept_namespace(seen, namespace)
+    lines += [f"{title(obj)}: it no longer carries this installation's label" for obj in seen["released"]]
     if seen["unknown"]:
         lines.append(f"what there may be of {_resources(seen['unknown'])}: this user may not list them, and the set's parent is gone")
     return lines

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count
 from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape import wants_metrics
 
 _SHAPE = re.compile(r"0|[1-9][0-9]*|(0|[1-9][0-9]?|100)%")
@@ -22,8 +23,8 @@ def check(options: dict) -> None:
     """Failure for budgets that the API server would refuse, or that a host port makes impossible."""
     unavailable, surge = options["max_unavailable"], _surge(options)
     for option in ("min_ready_seconds", "revision_history_limit", "termination_grace_period"):
-        if options.get(option) is not None and options[option] < 0:
-            raise Failure(f"{option} {options[option]} is below 0", "use 0 or more")
+        if options.get(option) is not None:
+            check_count(option, options[option])
     if _on_delete(options):
         if unavailable is not None or surge not in _ZERO:
             raise Failure("max_unavailable and max_surge mean nothing to update_strategy OnDelete", "leave them out, or set update_strategy: RollingUpdate")
@@ -31,6 +32,8 @@ def check(options: dict) -> None:
     for option, text in (("max_unavailable", unavailable), ("max_surge", surge)):
         if not _SHAPE.fullmatch(text):
             raise Failure(f"{option} {text!r} is no number and no percentage up to 100%", "use for example 1 or 10%")
+        if text.isdigit():
+            check_count(option, int(text))
     if unavailable in _ZERO and surge in _ZERO:
         raise Failure(f"max_unavailable {unavailable!r} and max_surge {surge!r} let no agent be replaced", "set one of them above 0")
     if unavailable not in _ZERO and surge not in _ZERO:

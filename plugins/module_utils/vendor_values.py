@@ -260,6 +260,9 @@ def _filled(defaults, given):
 
 
 def _image(at, notes):
+    missing = [key for key in ("image.registry", "image.repository", "image.tag") if not at(key)]
+    if missing:
+        raise Failure(f"values_file: {missing[0]} is empty", "write it, or leave it out to have the chart's")
     image = f"{at('image.registry')}/{at('image.repository')}:{at('image.tag')}"
     if is_pinned(image):
         return {"image": image}

@@ -26,6 +26,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import (
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER as _COLLECTOR
 from ansible_collections.nanoagent.k8s.plugins.module_utils.refusals import creation_cause
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import ago, at, mapping, number, one_line, records, seconds, text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.unreal_nodes import takes_them
 
 STATES = ("ready", "rolling", "blocked", "not eligible", "node down", "joining", "not a real node", "unknown")
 # Nodes in these states are as they should be; the others are grouped by cause.
@@ -43,8 +44,7 @@ class Agent:
         self.revision = revision
         self.decide = decider(daemon_set)
         self.container = agent_container(daemon_set)
-        # Our own DaemonSet leaves out nodes that are no machines, unless it was told to count them.
-        self.ours = at(daemon_set, "metadata", "labels", "app.kubernetes.io/managed-by") == "nanoagent.k8s"
+        self.takes_unreal = takes_them(daemon_set)
         self.behind = is_behind(daemon_set)
         self.on_delete = at(daemon_set, "spec", "updateStrategy", "type") == "OnDelete"
         status = mapping(daemon_set.get("status"))
@@ -99,8 +99,8 @@ def verdict(parts: list[Agent], node: dict, by_pod: dict[str, list[dict]], now: 
     part, decision = _responsible(parts, decisions, row)
     pods = part.by_node.get(row["node"], [])
     pod = _leading(pods, part.revision)
-    # A node that is no machine counts only where our DaemonSet was told to.
-    unreal = row["not_real"] and not (decision["run"] and part.ours)
+    # A node that is no machine counts only where our DaemonSet was told to take such: one that no label shows gets a pod nevertheless.
+    unreal = row["not_real"] and not (decision["run"] and part.takes_unreal)
     row["eligible"] = bool(decision["run"] is not False and not unreal)
     row["blockers"] = [] if decision["run"] else _blockers(parts, decisions, node, now)
     row["daemon_set"] = part.title if row["eligible"] or pod else ""

@@ -20,8 +20,8 @@ def objects(options: dict) -> list[dict]:
     if not options["verifier"]:
         return []
     name = f"{options['name']}-verifier"
-    # Two installations in one cluster must not share a cluster-scoped object.
-    cluster_name = f"{options['namespace']}-{name}"
+    # Two installations in one cluster must not share a cluster-scoped object; neither a namespace nor a name has a dot.
+    cluster_name = f"{options['namespace']}.{name}"
     subjects = [{"kind": "ServiceAccount", "name": name, "namespace": options["namespace"]}]
 
     def role_ref(kind, name):

@@ -29,7 +29,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows only fields that the collection owns; values of Secrets are hidden.
+      - Shows only fields that the collection owns; values of Secrets, and what looks like a secret elsewhere, are hidden.
   idempotent:
     support: full
 options:
@@ -305,11 +305,10 @@ requests:
   sample: {read: 14, write: 0}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import work
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent_options import agent_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 
 RULES = {}
 
@@ -327,7 +326,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -441,10 +441,9 @@ requests:
   returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils.backend_query import argument_spec as expected_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.verify import work
 
 RULES = {"mutually_exclusive": [("daemon_sets", "selector")]}
@@ -474,7 +473,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -260,10 +260,9 @@ requests:
     ghcr.io: {HEAD: 1, GET: 12}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_access
 from ansible_collections.nanoagent.k8s.plugins.module_utils.bundle import work
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import POLICIES
 
 RULES = {"required_by": {"signing_passphrase": ["signing_key"]}}
@@ -303,7 +302,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

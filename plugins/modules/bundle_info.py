@@ -141,9 +141,8 @@ signature:
   sample: {state: verified, key: "sha256:7d865e959b2466918c9863afca942d0fb89d7c9ac0c99bafc3749504ded97730"}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils.bundle_info import work
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import POLICIES
 
 RULES = {}
@@ -160,7 +159,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

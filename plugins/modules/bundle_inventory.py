@@ -87,10 +87,9 @@ requests:
     registry.example.com:5000: {GET: 5}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils import registry_access
 from ansible_collections.nanoagent.k8s.plugins.module_utils.bundle_inventory import work
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 
 RULES = {}
 
@@ -105,7 +104,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -178,10 +178,9 @@ requests:
     HEAD: 1
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils import oci, registry
 from ansible_collections.nanoagent.k8s.plugins.module_utils.collector_image import work
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 
 RULES = {
     "required_one_of": [["name", "archive"]],
@@ -208,7 +207,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -95,10 +95,9 @@ lines:
   sample: ["registry.example.com/security/nano-agent:1.0.90: 2 of 3 nodes hold it; not: worker2"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_presence_info import work
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 
 RULES = {}
 
@@ -112,7 +111,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -152,8 +152,7 @@ copied:
 
 from functools import partial
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_image import work
 
 RULES = {"required_one_of": [("archive", "contents")]}
@@ -172,7 +171,7 @@ def argument_spec():
 
 
 def main():
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES)
+    module = Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES)
     finish(module, partial(work, run_command=module.run_command))
 
 

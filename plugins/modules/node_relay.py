@@ -108,8 +108,7 @@ served:
   sample: 4
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_relay import work
 
 RULES = {"required_by": {"url": ["sha256"]}}
@@ -128,7 +127,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

@@ -243,11 +243,10 @@ requests:
   sample: {read: 96, write: 0}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent_options import agent_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import CHECKS
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.preflight import work
 
 RULES = {}
@@ -270,7 +269,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

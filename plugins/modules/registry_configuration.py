@@ -160,9 +160,8 @@ notes:
   sample: ['containerd reads certs.d where config_path of its CRI plugin names it: config_path = "/etc/containerd/certs.d"']
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nanoagent.k8s.plugins.module_utils import image_rewrites
-from ansible_collections.nanoagent.k8s.plugins.module_utils.job import finish
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Module, finish
 from ansible_collections.nanoagent.k8s.plugins.module_utils.registry_configuration import FORMATS, work
 
 RULES = {}
@@ -191,7 +190,7 @@ def argument_spec():
 
 
 def main():
-    finish(AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
+    finish(Module(argument_spec=argument_spec(), supports_check_mode=True, **RULES), work)
 
 
 if __name__ == "__main__":

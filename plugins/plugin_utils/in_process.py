@@ -16,6 +16,7 @@ import tempfile
 from contextlib import contextmanager
 
 from ansible import constants as C
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.json import AnsibleJSONEncoder
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
@@ -51,7 +52,11 @@ class InProcessAction(ActionBase):
         spec = self.module.argument_spec()
         # Plain types: what templating gives carries marks that only Ansible understands, and vaulted values.
         self._task.args = json.loads(json.dumps(self._task.args, cls=AnsibleJSONEncoder, vault_to_text=True))
-        _validation, options = self.validate_argument_spec(argument_spec=spec, **self.module.RULES)
+        try:
+            _validation, options = self.validate_argument_spec(argument_spec=spec, **self.module.RULES)
+        except AnsibleActionFail as error:
+            # Ansible would show the task's arguments beside it, whatever they hold.
+            return {**result, "failed": True, "msg": remove_values(str(error), secret_values(spec, self._task.args))}
         secrets = secret_values(spec, options)
         result.update(remove_values(self._work(options, secrets, task_vars["inventory_hostname"]), secrets))
         result["invocation"] = {"module_args": remove_values(options, secrets)}

@@ -67,25 +67,35 @@ COMBINATIONS = {
     "AppArmor": {"apparmor": {"type": "Localhost", "profile": "x"}},
     "capabilities": {"capabilities": ["SYS_PTRACE", "DAC_READ_SEARCH", "NET_ADMIN"]},
     "privileged": {"privileged": True},
-    "the node's namespaces": {"host_network": True, "host_pid": True, "metrics": {"scrape": "annotations"}},
+    "the node's namespaces": {"host_network": True, "host_pid": True, "metrics": {"scrape": "annotations"}, "dns_policy": "Default"},
     "system-node-critical": {"priority_class": {"name": "system-node-critical"}},
     "priority without preemption": {"priority_class": {"name": "test-options", "value": -5, "preemption_policy": "Never", "resource_quota": True}},
     "the highest priority": {"priority_class": {"name": "test-options", "value": 1_000_000_000}},
     "additions": {
         "host_paths": [{"path": "/opt", "mount_path": "/host/opt"}, {"path": "/dev/null", "mount_path": "/n", "type": "CharDevice", "read_only": False}],
         "extra_env": [{"name": "A", "value": 1}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]
-        + [{"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}],
+        + [{"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}, {"name": "D", "value": None}],
         "extra_volumes": [
-            {"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}},
+            {"name": "scratch", "emptyDir": {"sizeLimit": "1Mi", "medium": None}},
             {"name": "all", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}, {"downwardAPI": {"items": [LABELS]}}]}},
         ],
-        "extra_volume_mounts": [{"name": "scratch", "mountPath": "/tmp"}],
-        "labels": {"team.example/x": 1},
-        "annotations": {"note": "two words"},
-        "pod_labels": {"p": True},
+        "extra_volume_mounts": [{"name": "scratch", "mountPath": "/tmp", "readOnly": None}],
+        "tolerations": [{"operator": "Exists", "value": None, "effect": ""}],
+        "affinity": {
+            "podAffinity": None,
+            "nodeAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": {
+                    "nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "Exists", "values": []}], "matchFields": None}]
+                }
+            },
+        },
+        "labels": {"team.example/x": 1, "team.example/y": None},
+        "annotations": {"note": "two words", "empty": None},
+        "pod_labels": {"p": True, "q": None},
         "pod_annotations": {"note": "x"},
         "service_account_annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"},
-        "dns_policy": "Default",
+        "dns_policy": "None",
+        "dns_config": {"nameservers": ["192.0.2.53"], "searches": ["a.example"], "options": [{"name": "ndots", "value": 2}, {"name": "rotate"}]},
         "service_account_token": True,
         "resources": {"requests": {"cpu": 0.5, "memory": 1000000, "ephemeral-storage": "1Gi"}},
     },

@@ -93,17 +93,35 @@ def test_an_update_goes_on_past_a_dead_node_which_follows_when_it_is_back(run_ta
     assert not again["changed"] and info["ok"] and info["summary"]["ready"] == 3
 
 
+@pytest.mark.parametrize("dead_node", [[{"key": "virtual-kubelet.io/provider", "value": "test", "effect": "NoSchedule"}]], indirect=True)
+def test_a_node_that_only_a_taint_says_is_no_machine_is_not_waited_for(run_tasks, options, push, shipped, dead_node, kubectl, name):
+    given = {**options, "image": push(shipped), "resources": SMALL, "max_unavailable": "1", "wait_timeout": 120}
+    tasks = [{AGENT: given}, {INFO: options}, {AGENT: {**given, "tags": {"a": "b"}}}, {AGENT: {**given, "tags": {"a": "b"}}}]
+    [installed, info, updated, again] = run_tasks(tasks)
+    assert not installed.get("failed"), installed
+    told = "virtual-kubelet: 1 node cannot be left out: only a taint says so; "
+    assert any(note.startswith(told) for note in installed["notes"])
+    # The DaemonSet controller has no such doubts.
+    assert kubectl("get", "pods", "-n", name, f"--field-selector=spec.nodeName={dead_node}", "-o", "name")
+    [row] = [row for row in info["nodes"] if row["node"] == dead_node]
+    assert (row["state"], row["eligible"], len(row["pods"])) == ("not a real node", False, 1) and info["ok"], info["causes"]
+    # The controller alone would wait for ever: that pod uses up what may be unavailable.
+    assert not updated.get("failed") and updated["summary"]["states"] == {"ready": updated["summary"]["eligible"], "not a real node": 1}, updated
+    assert not again["changed"]
+
+
 def owed(result: dict) -> list[tuple]:
     return [(row["object"], row["node"]) for row in result["owed"]]
 
 
 @pytest.fixture
-def dead_node(kubectl, name):
-    """A node without a kubelet: what is bound to it never starts and never ends."""
+def dead_node(kubectl, name, request):
+    """A node without a kubelet: what is bound to it never starts and never ends. Its taints are the test's parameter, if any."""
     node = {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name}},
+        "spec": {"taints": getattr(request, "param", [])},
         "status": {"allocatable": {"cpu": "8", "memory": "8Gi", "pods": "20"}, "capacity": {"cpu": "8", "memory": "8Gi", "pods": "20"}},
     }
     kubectl("create", "-f", "-", stdin=json.dumps(node))

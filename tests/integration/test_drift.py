@@ -40,13 +40,13 @@ def test_every_change_is_named_and_the_next_run_mends_it(run_tasks, install, opt
     [_installed, fresh] = run_tasks([install, {INFO: options}])
     assert (fresh["drift"], fresh["missing"], fresh["drift_unknown"]) == ([], [], "")
 
-    daemon_set, account = f"DaemonSet {name}/{name}", f"ServiceAccount {name}/nanoagent"
+    daemon_set, account = f"DaemonSet {name}/{name}", f"ServiceAccount {name}/{name}"
     edit("s/maxUnavailable:.*/maxUnavailable:\\ 3/", "daemonset", name, "-n", name)
     kubectl("set", "image", "-n", name, f"daemonset/{name}", "collector=registry.example/another:1")
     kubectl("patch", "daemonset", name, "-n", name, "--type=json", "-p", '[{"op":"remove","path":"/spec/template/spec/containers/0/livenessProbe"}]')
     kubectl("annotate", "daemonset", name, "-n", name, "example.com/theirs=1")
-    kubectl("label", "serviceaccount", "nanoagent", "-n", name, "--overwrite", "app.kubernetes.io/name=theirs", f"{MEMBER_LABEL}-")
-    edit("s/nodes/pods/", "clusterrole", f"{name}-{name}-verifier")
+    kubectl("label", "serviceaccount", name, "-n", name, "--overwrite", "app.kubernetes.io/name=theirs", f"{MEMBER_LABEL}-")
+    edit("s/nodes/pods/", "clusterrole", f"{name}.{name}-verifier")
     kubectl("delete", "role", f"{name}-verifier", "-n", name)
     config = kubectl("get", "daemonset", name, "-n", name, "-o", "jsonpath={.spec.template.spec.volumes[?(@.name=='config')].configMap.name}")
     kubectl("delete", "configmap", config, "-n", name)
@@ -59,7 +59,7 @@ def test_every_change_is_named_and_the_next_run_mends_it(run_tasks, install, opt
         *((daemon_set, field, "", "") for field in {row["field"] for row in info["drift"]} if ".livenessProbe" in field),
         (account, "metadata.labels.app.kubernetes.io/name", "kubectl-label", "Update"),
         (account, f"metadata.labels.{MEMBER_LABEL}", "", ""),
-        (f"ClusterRole {name}-{name}-verifier", "rules", "kubectl-edit", "Update"),
+        (f"ClusterRole {name}.{name}-verifier", "rules", "kubectl-edit", "Update"),
         (f"ConfigMap {name}/{config}", "*", "kubectl-create", "Update"),
     }
     assert any(".livenessProbe" in row["field"] for row in info["drift"])
@@ -79,7 +79,7 @@ def test_every_change_is_named_and_the_next_run_mends_it(run_tasks, install, opt
 
 def test_the_verdict_stays_unless_drift_shall_fail(run_tasks, options, push, shipped, kubectl, name):
     run_tasks([{AGENT: {**options, "image": push(shipped)}}])
-    kubectl("label", "serviceaccount", "nanoagent", "-n", name, "--overwrite", "app.kubernetes.io/name=theirs")
+    kubectl("label", "serviceaccount", name, "-n", name, "--overwrite", "app.kubernetes.io/name=theirs")
     [report, fail] = run_tasks([{INFO: options}, {INFO: {**options, "drift": "fail"}}])
     assert report["ok"] and report["causes"] == [] and len(report["drift"]) == 1
     assert not fail["ok"] and len(fail["causes"]) == 1 and "changed by kubectl-label" in fail["causes"][0]

@@ -62,8 +62,8 @@ class Site:
     helm: object
     kubectl: object
 
-    def install(self, server_side: bool, monitor: bool = False, **labels: str) -> None:
-        """helm install, and one running pod on every node."""
+    def install(self, server_side: bool, monitor: bool = False, **values: str) -> None:
+        """helm install with these values too, and one running pod on every node."""
         registry, _slash, rest = self.image.partition("/")
         repository, _at, digest = rest.partition("@")
         settings = {
@@ -73,6 +73,7 @@ class Site:
             "clusterMonitor.create": json.dumps(monitor),
             "serviceAccount.writerolename": self.namespace,
             "CLUSTER_NAME": "first",
+            **values,
         }
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         flags = ["--namespace", self.namespace, "--create-namespace", "--wait=false"]
@@ -264,7 +265,8 @@ def test_a_wrong_release_is_refused(site):
 
 
 def test_the_module_takes_over_with_the_releases_values(site, run_tasks, cluster_env, tmp_path):
-    site.install(server_side=False)
+    old = "canary-0b77e4"
+    site.install(server_side=False, **{"nanoagent.agentRegistrationCode": old, "nanoagent.orcurl": f"https://user:{old}@orc.example"})
     before = site.pods()
     values = tmp_path / "values.yaml"
     values.write_text(site.helm("get", "values", RELEASE, "--namespace", site.namespace, "--all", "--output", "yaml").stdout)
@@ -281,13 +283,16 @@ def test_the_module_takes_over_with_the_releases_values(site, run_tasks, cluster
         "extra_volume_mounts": [{"name": "socket", "mountPath": "/run/nanoagent"}],
         "labels": {OWNER: site.namespace},
     }
-    [predicted] = run_tasks([{MODULE: options}], "--check", "--diff")
+    [predicted] = run_tasks([{MODULE: options}], "--check", "--diff", "-vvvv")
     assert predicted["changed"], predicted
+    assert "https://(hidden)@orc.example" in predicted["diff"]["before"] and "AGENT_REGISTRATION_CODE" in predicted["diff"]["before"]
+    assert old not in run_tasks.process.stdout + run_tasks.process.stderr + json.dumps(predicted)
     assert site.pods() == before and "helm" in site.managers()
 
-    [first] = run_tasks([{MODULE: options}], "--diff", "-vvv")
+    [first] = run_tasks([{MODULE: options}], "--diff", "-vvvv")
     assert first["changed"] and first["actions"] == predicted["actions"] and first["notes"] == predicted["notes"], first
-    assert code not in run_tasks.process.stdout + json.dumps(first)
+    shown = run_tasks.process.stdout + run_tasks.process.stderr + json.dumps(first)
+    assert code not in shown and old not in shown
     assert first["summary"]["ready"] == first["summary"]["nodes"] == len(before)
     assert {"action": "delete", "object": f"Secret {site.namespace}/sh.helm.release.v1.{RELEASE}.v1", "fields": []} in first["actions"]
     assert any(note.startswith(f"DaemonSet {site.namespace}/{AGENT}: its pods are replaced") for note in first["notes"]), first["notes"]

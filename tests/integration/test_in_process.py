@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.nanoagent.k8s.plugins.module_utils.report_files import WRITERS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 AGENT, INFO, IMAGE = "nanoagent.k8s.agent", "nanoagent.k8s.agent_info", "nanoagent.k8s.collector_image"
@@ -86,6 +87,54 @@ def test_no_secret_is_shown(run_tasks, absent, mode):
     assert CANARY not in shown
     assert CANARY not in run_tasks.process.stdout + run_tasks.process.stderr
     assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in run_tasks.process.stdout
+
+
+def test_no_secret_is_shown_by_what_fails_or_needs_no_cluster(run_tasks, absent, mode, tmp_path):
+    """Each option that may hold a credential, in runs that end before the cluster is asked, while it is asked, and after."""
+    secret = "{{ canary }}"
+    config = yaml.safe_load(Path(absent["kubeconfig"]).read_text())
+    user = {**config["users"][0]["user"], "token": secret, "exec": None}
+    inline = {**absent, "kubeconfig": {**config, "users": [{**config["users"][0], "user": user}]}}
+    text = {**absent, "kubeconfig": "{{ text }}"}
+    image = f"registry.example/c@sha256:{'1' * 64}"
+    login = {"registry": "registry.example", "username": "puller", "password": secret}
+    vendor = {"profile": "spyderbat", "image": image, "registration_code": secret, "registry_login": login}
+    proxy = f"http://user:{secret}@proxy.example"
+    reports = {name: str(tmp_path / f"report.{name}") for name in WRITERS}
+    away = {**absent, "kubeconfig": None, "host": "https://127.0.0.1:9"}
+    ending_well = [
+        {INFO: {**inline, "reports": reports}},
+        {AGENT: {**inline, **vendor, "state": "rendered", "render_dir": str(tmp_path / "rendered"), "proxy": proxy}},
+        {AGENT: {**text, **vendor, "state": "rendered"}},
+        {AGENT: {**inline, **vendor}, "check_mode": True},
+    ]
+    failing = [
+        {AGENT: {**inline, **vendor, "ring_bytes": "many"}},
+        {AGENT: {**text, **vendor, "no_such_option": 1}},
+        {AGENT: {**text, **vendor, "values_file": "/nowhere/values.yaml"}},
+        {AGENT: {**inline, **vendor, "lock_file": "/nowhere/lock.json"}},
+        {AGENT: {**inline, **vendor, "http_proxy": proxy}},
+        {AGENT: {**inline, **vendor, "https_proxy": f"user:{secret}@proxy.example:3128", "state": "rendered"}},
+        {AGENT: {**inline, **vendor, "orc_url": f"https://user:{secret}@orc.example"}},
+        {AGENT: {**inline, **vendor, "ca_bundle": f"-----BEGIN PRIVATE KEY-----\n{secret}"}},
+        {AGENT: {**inline, **vendor, "context": "nowhere"}},
+        {AGENT: {**inline, "host": "https://127.0.0.1:9", "kubeconfig": None, "username": "admin", "password": secret, **vendor}},
+        {AGENT: {**inline, "username": "admin", "password": secret, **vendor}},
+        {AGENT: {**away, "proxy": f"http://user:{secret}@127.0.0.1:9", **vendor}},
+        {INFO: {**inline, "reports": {"json": str(tmp_path / "nowhere" / "report.json")}}},
+        {INFO: {**text, "context": "nowhere"}},
+        {INFO: {**inline, "live": True, "expect_events_at": {"url": f"https://user:{secret}@events.example", "secret_headers": {"Authorization": secret}}}},
+    ]
+    if mode["ansible_python_interpreter"] != sys.executable:
+        # Each takes two seconds so; the unit tests of job.py have the others.
+        ending_well, failing = ending_well[:2], failing[:2]
+    variables = {"canary": CANARY, "text": f"{{users: [{{user: {{token: {CANARY}}}}}], contexts: []}}"}
+    results = run_tasks([{**task, "vars": mode} for task in [*ending_well, *failing]], "-vvvv", "--diff", variables=variables)
+    assert [result.get("failed", False) for result in results] == [False] * len(ending_well) + [True] * len(failing), [result.get("msg") for result in results]
+    assert CANARY not in json.dumps(results)
+    assert CANARY not in run_tasks.process.stdout + run_tasks.process.stderr
+    written = [path for path in [*tmp_path.glob("report.*"), *tmp_path.glob("rendered/*")] if CANARY in path.read_text()]
+    assert written == [] and all(Path(path).exists() for path in reports.values())
 
 
 def test_the_environment_of_the_task_counts(run_tasks, absent, mode):

@@ -97,7 +97,7 @@ def kinds(kubectl):
     if items:
         kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
         kubectl("wait", "--for=condition=Established", *made, "--timeout=60s")
-    until(lambda: {KINDS[kind].group for kind in SPECS} <= {group["name"] for group in json.loads(kubectl("get", "--raw", "/apis"))["groups"]})
+    until(lambda: {KINDS[kind].resource for kind in SPECS} <= set(kubectl("api-resources", "-o", "name").split()))
     yield
     if made:
         kubectl("delete", *made, "--timeout=60s")
@@ -204,9 +204,10 @@ def operator(kubectl, namespace: str, seconds: float):
     assert not failed, failed
 
 
-def test_an_external_secret_is_waited_for(run_tasks, options, push, shipped, kubectl, kinds, name):
+def test_an_external_secret_is_waited_for_and_a_new_code_replaces_the_pods_once(run_tasks, options, push, shipped, kubectl, kinds, name):
     external = {"store": "vault", "remote_key": "agents/code", "property": "value", "refresh_interval": "30m"}
     given = {**options, **WRITABLE, "image": push(shipped), "profile": "custom", "args": ["run"], "credentials": {"external_secret": external}}
+    given["max_unavailable"] = "100%"
     with operator(kubectl, name, 5):
         first = settle(run_tasks, given)
     assert first["summary"]["ready"] == first["summary"]["eligible"] > 0
@@ -216,6 +217,13 @@ def test_an_external_secret_is_waited_for(run_tasks, options, push, shipped, kub
     changed = settle(run_tasks, {**given, "credentials": {"external_secret": less}})
     assert set(written(changed)) == {f"ConfigMap {name}/{name}", f"ExternalSecret {name}/{name}-credentials"}
     assert "property" not in spec_of(kubectl, "ExternalSecret", name, f"{name}-credentials")["data"][0]["remoteRef"]
+
+    before = pods(kubectl, name)
+    kubectl("patch", "secret", "-n", name, f"{name}-credentials", "--type=merge", "-p", json.dumps({"stringData": {"registration-code": "rotated"}}))
+    rotated = settle(run_tasks, {**given, "credentials": {"external_secret": less}})
+    assert set(written(rotated)) == {f"ConfigMap {name}/{name}", f"DaemonSet {name}/{name}"}
+    after = pods(kubectl, name)
+    assert before.keys() == after.keys() and all(after[node][0] != uid for node, (uid, _restarts) in before.items())
     remove(run_tasks, kubectl, options)
 
 

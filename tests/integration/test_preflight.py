@@ -140,6 +140,10 @@ def test_the_least_rights_of_the_documentation_are_enough(run_tasks, wanted, kub
         # Check mode too, for which the role that a binding names is not there yet.
         [predicted] = run_tasks([{AGENT: {**wanted, "kubeconfig": few, "create_namespace": False}}], "--check")
         assert not predicted.get("failed") and f"create {len(predicted['actions'])}, keep 0" == result["plan"], predicted
+        # And the real run, in which a binding must not come before the role whose rights it gives.
+        install = {AGENT: {**wanted, "kubeconfig": few, "create_namespace": False, "wait": False}}
+        [done, again] = run_tasks([install, install])
+        assert not done.get("failed") and done["actions"] == predicted["actions"] and not again["changed"], (done, again)
     finally:
         kubectl("delete", "clusterrole,clusterrolebinding", unique, "--ignore-not-found")
 

@@ -53,11 +53,12 @@ def test_what_has_not_our_label_stays(run_tasks, options, kubectl, name):
     install = {**options, "image": IMAGE, "wait": False, "priority_class": {"name": name}}
     run_tasks([{AGENT: {**install, "force_conflicts": True}}])
     for kind in ("priorityclass", "serviceaccount"):
-        kubectl("label", kind, name if kind == "priorityclass" else "nanoagent", "-n", name, "applyset.kubernetes.io/part-of-")
+        kubectl("label", kind, name, "-n", name, "applyset.kubernetes.io/part-of-")
     [gone] = run_tasks([{AGENT: {**options, "state": "absent"}}])
-    assert gone["changed"] and gone["kept"] == [f"Namespace {name}: this collection did not make it"]
-    assert not {f"PriorityClass {name}", f"ServiceAccount {name}/nanoagent"} & set(changes(gone))
-    assert kubectl("get", f"priorityclass/{name}", "serviceaccount/nanoagent", "-n", name, "-o", "name").split()
+    released = [f"{each}: it no longer carries this installation's label" for each in (f"PriorityClass {name}", f"ServiceAccount {name}/{name}")]
+    assert gone["changed"] and sorted(gone["kept"]) == sorted([f"Namespace {name}: this collection did not make it", *released])
+    assert not {f"PriorityClass {name}", f"ServiceAccount {name}/{name}"} & set(changes(gone))
+    assert kubectl("get", f"priorityclass/{name}", f"serviceaccount/{name}", "-n", name, "-o", "name").split()
     kubectl("delete", "priorityclass", name)
 
 
@@ -94,14 +95,14 @@ def test_a_namespace_that_is_gone_or_going(run_tasks, installed, kubectl, name):
 
 
 def test_a_finalizer_is_named_with_its_object(run_tasks, installed, kubectl, name):
-    kubectl("patch", "serviceaccount", "nanoagent", "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/held"]}}')
+    kubectl("patch", "serviceaccount", name, "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/held"]}}')
     kubectl("patch", "daemonset", name, "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":["example.com/also"]}}')
     [stuck] = run_tasks([{AGENT: {**installed, "wait_timeout": 3}}])
     one_line(stuck)
     reasons = {row["object"]: row["reason"] for row in stuck["leftovers"]}
-    assert reasons[f"ServiceAccount {name}/nanoagent"] == "held by the finalizer example.com/held"
+    assert reasons[f"ServiceAccount {name}/{name}"] == "held by the finalizer example.com/held"
     assert reasons[f"DaemonSet {name}/{name}"] == "held by the finalizer example.com/also"
-    for held in ("serviceaccount/nanoagent", f"daemonset/{name}"):
+    for held in (f"serviceaccount/{name}", f"daemonset/{name}"):
         kubectl("patch", held, "-n", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     [done] = run_tasks([{AGENT: installed}])
     assert not done.get("failed") and not kubectl("get", "namespace", name, "--ignore-not-found")

@@ -233,6 +233,20 @@ def test_a_second_run_asks_nobody(inventory, server, tmp_path, environment):
     assert TOKEN not in "".join(path.read_text() for path in (tmp_path / "cache").iterdir())
 
 
+def test_each_kubeconfig_that_is_given_as_text_has_a_cache_of_its_own(inventory, server, tmp_path):
+    def ask(url, token):
+        cluster, user = {"name": "c", "cluster": {"server": url}}, {"name": "u", "user": {"token": token}}
+        context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+        text = json.dumps({"clusters": [cluster], "users": [user], "contexts": [context], "current-context": "x"})
+        cached = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
+        inventory({**NO_SERVER, **cached, "kubeconfig": text})
+        return len(server.seen)
+
+    asked = ask(server.url, TOKEN)
+    assert ask(server.url, f"{TOKEN}-renewed") == asked > 0
+    assert ask(f"{server.url}/other", TOKEN) > asked
+
+
 def test_the_cache_can_be_flushed(inventory, server, tmp_path):
     given = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
     inventory(given)

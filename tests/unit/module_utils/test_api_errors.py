@@ -39,3 +39,10 @@ def test_each_refusal_is_one_line_with_its_cause(code, body, parts):
     assert "\n" not in failure.message and "Next: " in failure.message
     for part in parts:
         assert part in failure.message
+
+
+def test_what_the_server_cannot_read_is_the_sender_s_fault():
+    typo = "failed to create typed patch object (a/b; apps/v1, Kind=DaemonSet): .spec.template.spec.affinity.matchExpresions: field not declared in schema"
+    failure = explain(500, status(500, typo), "apply", "DaemonSet a/b", "https://k")
+    assert failure.status == 422 and "rejects DaemonSet a/b" in failure.message and "matchExpresions" in failure.message
+    assert "correct the option that sets this field" in failure.message

@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.apply import judgeable
+from ansible_collections.nanoagent.k8s.plugins.module_utils.apply import finish, judgeable, write
+from ansible_collections.nanoagent.k8s.plugins.module_utils.applyset import MEMBER_LABEL
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options
 
 OBJECTS = desired_objects(agent_options(priority_class={"name": "agent"}))
-BINDINGS = {"ClusterRoleBinding nanoagent-nanoagent-verifier", "RoleBinding nanoagent/nanoagent-verifier"}
+BINDINGS = {"ClusterRoleBinding nanoagent.nanoagent-verifier", "RoleBinding nanoagent/nanoagent-verifier"}
 
 
 def titles(objects):
@@ -24,7 +25,7 @@ def actions(*kept, action="keep"):
 
 def test_what_has_no_namespace_yet_cannot_be_judged():
     judged, left = judgeable(actions(), False)
-    assert titles(judged) == {"Namespace nanoagent", "PriorityClass agent", "ClusterRole nanoagent-nanoagent-verifier"}
+    assert titles(judged) == {"Namespace nanoagent", "PriorityClass agent", "ClusterRole nanoagent.nanoagent-verifier"}
     assert titles(judged) | titles(left) == titles(OBJECTS) and not titles(judged) & titles(left)
 
 
@@ -43,3 +44,60 @@ def test_what_is_made_anew_cannot_be_judged_under_its_name():
 def test_what_stays_is_not_judged():
     everything = {obj["kind"] for obj in OBJECTS}
     assert judgeable(actions(*everything), True) == ([], [])
+
+
+class Writes:
+    """A server that takes every write and keeps their order; what is sent side by side is one group."""
+
+    def __init__(self):
+        self.groups, self.gone, self.patched = [], [], []
+
+    def parallel(self, calls):
+        self.groups.append([])
+        return [call() for call in calls]
+
+    def apply(self, obj, force=False, dry_run=False):
+        (self.groups[-1] if self.groups else []).append(title(obj))
+        return obj
+
+    def delete(self, obj, propagation="Background"):
+        self.gone.append((title(obj), propagation))
+
+    def await_gone(self, obj, timeout=0):
+        self.gone.append((title(obj), "awaited"))
+
+    def patch(self, obj, change):
+        self.patched.append((title(obj), change))
+
+
+def test_a_binding_is_written_after_its_role_and_a_workload_last():
+    server = Writes()
+    write(server, plan(OBJECTS, {}, [], "nanoagent.k8s"), None, False)
+    first, bindings, workloads = map(set, server.groups)
+    assert bindings == BINDINGS and workloads == {"DaemonSet nanoagent/nanoagent"} and {"ClusterRole nanoagent.nanoagent-verifier"} < first
+
+
+def test_only_a_daemon_set_leaves_its_pods_behind():
+    server = Writes()
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "monitor", "namespace": "nanoagent"}}
+    daemon_set = OBJECTS[-1]
+    steps = [{**step, "action": "keep"} for step in plan(OBJECTS[:-1], {}, [], "nanoagent.k8s")]
+    steps += [{"action": "recreate", "fields": [], "desired": obj, "live": obj} for obj in (deployment, daemon_set)]
+    write(server, steps, None, False)
+    assert [each for each in server.gone if each[1] != "awaited"] == [(title(deployment), "Background"), (title(daemon_set), "Orphan")]
+
+
+def test_what_is_being_deleted_is_waited_for():
+    server = Writes()
+    steps = [{**step, "action": "keep"} for step in plan(OBJECTS[:-1], {}, [], "nanoagent.k8s")]
+    steps.append({"action": "create", "fields": [], "desired": OBJECTS[-1], "live": None, "ending": OBJECTS[-1]})
+    write(server, steps, None, False)
+    assert server.gone == [(title(OBJECTS[-1]), "awaited")] and server.groups[-1] == [title(OBJECTS[-1])]
+
+
+def test_what_is_released_loses_our_label_and_stays():
+    server = Writes()
+    account = next(obj for obj in OBJECTS if obj["kind"] == "ServiceAccount")
+    steps = [{**step, "action": "keep"} for step in plan(OBJECTS, {}, [], "nanoagent.k8s")]
+    finish(server, [*steps, {"action": "release", "fields": [], "desired": None, "live": account}], None, False, False)
+    assert server.gone == [] and server.patched == [(title(account), {"metadata": {"labels": {MEMBER_LABEL: None}}})]

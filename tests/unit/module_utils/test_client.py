@@ -102,6 +102,19 @@ def test_a_server_that_is_busy_is_asked_again():
         assert connect(server).version() == (1, 36)
 
 
+def test_what_the_server_cannot_read_is_not_sent_again():
+    said = {"kind": "Status", "message": "failed to create typed patch object (a/b; v1, Kind=ConfigMap): .x: field not declared in schema"}
+    asked = []
+
+    def answer(*_):
+        asked.append(1)
+        return 500, said
+
+    with FakeApiServer(answer) as server, pytest.raises(Failure, match="rejects ConfigMap a/b"):
+        connect(server).apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b", "namespace": "a"}, "x": 1})
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b'{"major": "one"}'])
 def test_something_else_that_answers_is_told_as_such(body):
     with FakeApiServer(lambda *_: (200, body)) as server, pytest.raises(Failure) as caught:
@@ -120,6 +133,13 @@ def test_an_old_kubernetes_is_refused_before_anything_is_written(run_module):
         result = run_module(agent.main, {"host": server.url, "api_key": "a-token-of-this-test", "image": IMAGE})
     assert result["failed"] and "Kubernetes 1.24" in result["msg"] and "1.25" in result["msg"]
     assert {method for method, _path, _query in server.seen} == {"GET"}
+
+
+@pytest.mark.parametrize("wrong", [{"name": "U-x"}, {"namespace": "a.b"}, {"wait_timeout": -5}])
+def test_what_no_installation_can_be_called_is_not_looked_for(run_module, wrong):
+    with FakeApiServer(lambda *_: (200, page("a"))) as server:
+        result = run_module(agent.main, {"host": server.url, "api_key": "a-token-of-this-test", "state": "absent", **wrong})
+    assert result["failed"] and next(iter(wrong)) in result["msg"] and server.seen == []
 
 
 def test_nothing_installed_is_not_well(run_module):
@@ -170,3 +190,9 @@ def test_a_reflector_without_the_right_ends_with_the_reason():
         reflector.start()
         reflector.join(10)
     assert "eve may not list nodes in the whole cluster" in reflector.failure.message
+
+
+def test_the_last_words_of_a_container_are_fit_to_be_shown(monkeypatch):
+    monkeypatch.setattr(Cluster, "logs", lambda *_: "proxy http://user:canary@proxy.example: connection refused")
+    with FakeApiServer(lambda *_: (200, {})) as server:
+        assert connect(server).last_words("n", "p", "c", 3) == "proxy http://(hidden)@proxy.example: connection refused"

@@ -7,8 +7,10 @@ import json
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
+    configuration_secrets,
     connection_argument_spec,
     effective_options,
+    environment_secrets,
     impersonation_headers,
     kubeconfig_secrets,
     load_configuration,
@@ -104,3 +106,16 @@ def test_text_that_is_no_kubeconfig_is_not_repeated():
     with pytest.raises(Failure) as caught:
         kubeconfig_secrets("{token: canary, [")
     assert "canary" not in caught.value.message
+
+
+def test_secrets_of_the_environment_are_found():
+    environ = {"K8S_AUTH_API_KEY": "a", "K8S_AUTH_PASSWORD": "b", "K8S_AUTH_PROXY": "http://u:c@p", "K8S_AUTH_HOST": "https://k", "K8S_AUTH_USERNAME": "u"}
+    assert environment_secrets(environ) == {"a", "b", "c", "http://u:c@p"} and environment_secrets({}) == set()
+
+
+def test_secrets_that_came_from_a_file_are_found(tmp_path):
+    content = kubeconfig()
+    content["clusters"][0]["cluster"]["proxy-url"] = "http://u:x@p"
+    path = tmp_path / "config"
+    path.write_text(json.dumps(content))
+    assert configuration_secrets(configured(tmp_path, kubeconfig=str(path))) == {"t", "x", "http://u:x@p"}

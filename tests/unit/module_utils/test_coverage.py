@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, summary, verdicts
+from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, causes_of_failure, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report import headline, table
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import relevant_events
@@ -140,3 +140,12 @@ def test_a_node_that_cannot_be_read_is_unknown_and_never_green():
     [row] = verdicts(DAEMON_SET, [odd], [], "new", [])
     assert (row["state"], row["reason"], row["eligible"], row["ready"]) == ("unknown", "Unreadable", True, False)
     assert "key is not a string" in row["detail"]
+
+
+def test_what_cannot_heal_is_told_first_and_who_waits_for_its_turn_last():
+    def row(node, state, reason, final=False):
+        return {"node": node, "state": state, "reason": reason, "final": final, "detail": "d", "fix": "", "passing": not final}
+
+    rows = [row("a", "rolling", "OldRevision"), row("b", "rolling", "OldRevision"), row("c", "blocked", "NotReady"), row("d", "blocked", "ImageNotFound", True)]
+    assert [line.split(" on ")[0] for line in causes(rows)] == ["OldRevision", "NotReady", "ImageNotFound"]
+    assert [line.split(" on ")[0] for line in causes_of_failure(rows)] == ["ImageNotFound", "NotReady", "OldRevision"]

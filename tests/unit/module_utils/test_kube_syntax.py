@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import canonical_quantity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import as_stored, canonical_quantity, text_values
 
 
 # What an API server of Kubernetes 1.36 gave back for a request of that much memory.
@@ -39,3 +39,12 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import c
 )
 def test_a_quantity_is_written_as_the_api_server_writes_it(given, stored):
     assert canonical_quantity(given) == stored and canonical_quantity(stored) == stored
+
+
+def test_nothing_is_the_empty_text():
+    assert text_values({"a": None, "b": True, "c": 1, "d": "x"}) == {"a": "", "b": "true", "c": "1", "d": "x"} and text_values(None) == {}
+
+
+def test_what_the_api_server_does_not_keep_is_left_out_and_what_it_keeps_stays():
+    given = {"a": None, "b": [], "c": {}, "d": 0, "e": False, "f": "", "g": [{"h": None, "i": 1}]}
+    assert as_stored(given) == {"c": {}, "d": 0, "e": False, "f": "", "g": [{"i": 1}]}

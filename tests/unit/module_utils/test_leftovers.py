@@ -38,8 +38,13 @@ def test_pods_are_ours_by_the_labels_of_every_workload():
 
 def test_an_orphan_is_ours_and_has_no_controller():
     daemon_set = obj("DaemonSet")
-    assert leftovers.is_orphan(pod(), [OWN])
-    assert not leftovers.is_orphan(pod(owners=[daemon_set]), [OWN]) and not leftovers.is_orphan(pod(labels={}), [OWN])
+    for made in ({"controller-revision-hash": "a"}, {"pod-template-hash": "b"}):
+        assert leftovers.is_orphan(pod(labels={**OWN, **made}), [OWN])
+        assert not leftovers.is_orphan(pod(labels={**OWN, **made}, owners=[daemon_set]), [OWN]) and not leftovers.is_orphan(pod(labels=made), [OWN])
+
+
+def test_a_pod_that_no_controller_made_is_no_orphan():
+    assert not leftovers.is_orphan(pod(), [OWN])
 
 
 def test_what_is_foreign():

@@ -110,11 +110,18 @@ def test_rendering_gives_the_same_bytes():
         ({"image": ""}, "image is missing"),
         ({"image": "r/c:latest"}, "not pinned by a digest"),
         ({"image": "r/c@sha256:abc"}, "not pinned by a digest"),
+        ({"image": f"r/c@sha256:{'0' * 64}\n"}, "begins or ends with white space"),
+        ({"resources": {"limits": {"memory": "512m"}}}, "resources.limits.memory 512m is no whole number"),
         ({"priority_class": {"name": "p", "create": True, "value": 1_000_000_001}}, "priority_class.value 1000000001"),
         ({"max_unavailable": "0"}, "max_unavailable '0'"),
         ({"max_unavailable": "many"}, "max_unavailable 'many'"),
         ({"ring_bytes": 100000}, "ring_bytes 100000"),
         ({"resources": {"request": {}}}, "resources.request"),
+        ({"registry_login": {**LOGIN, "registry": "https://registry.example/"}}, "registry_login.registry 'https://registry.example/'"),
+        ({"registry_login": {**LOGIN, "registry": "registry.example:x"}}, "registry_login.registry 'registry.example:x'"),
+        ({"registry_login": {**LOGIN, "registry": " "}}, "registry_login.registry ' '"),
+        ({"registry_login": {**LOGIN, "username": ""}}, "registry_login.username is empty"),
+        ({"registry_login": {**LOGIN, "password": ""}}, "registry_login.password is empty"),
     ],
 )
 def test_wrong_options_are_named(given, names):
@@ -125,7 +132,20 @@ def test_wrong_options_are_named(given, names):
 
 @pytest.mark.parametrize(
     ("image", "policy"),
-    [(IMAGE, "IfNotPresent"), ("r/c", "Always"), ("r:5000/c", "Always"), ("r:5000/c:latest", "Always"), ("r:5000/c:1.2", "IfNotPresent")],
+    [
+        (IMAGE, "IfNotPresent"),
+        ("r/c", "Always"),
+        ("r:5000/c", "Always"),
+        ("r:5000/c:latest", "Always"),
+        ("r:5000/c:1.2", "IfNotPresent"),
+        ("r/c:local", "Never"),
+        ("r:5000/c:local-1.2", "Never"),
+        ("r:5000/c:localised", "IfNotPresent"),
+        ("local/c:1.2", "IfNotPresent"),
+        (IMAGE.replace("@", ":local@"), "IfNotPresent"),
+    ],
 )
 def test_pull_policy(image, policy):
     assert pull_policy(image) == policy
+    container = by_kind(image=image, require_digest=False)["DaemonSet"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["imagePullPolicy"] == policy

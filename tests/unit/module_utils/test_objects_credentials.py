@@ -86,6 +86,19 @@ def test_an_external_secret():
     assert spec["target"]["name"] == reference(credentials={"external_secret": STORE})["name"]
 
 
+@pytest.mark.parametrize("interval", ["0", "0s", "30m", "1h30m", "1.5h", ".5s", "100ms", "10µs", "2562047h"])
+def test_how_often_a_store_is_asked(interval):
+    given = {"credentials": {"external_secret": {**STORE, "refresh_interval": interval}}}
+    assert objects(**VENDOR, **given)["ExternalSecret/nanoagent-credentials"]["spec"]["refreshInterval"] == interval
+
+
+@pytest.mark.parametrize("interval", ["1d", "soon", "", " 1h", "1h ", "5", "-1h", "+1h", "1", "h", ".h", "1h30", "1 h", "1H", "00", "٣m", "9999999h"])
+def test_a_refresh_interval_that_the_operator_cannot_read(interval):
+    with pytest.raises(Failure) as caught:
+        desired_objects(agent_options(**VENDOR, credentials={"external_secret": {**STORE, "refresh_interval": interval}}))
+    assert f"credentials.external_secret.refresh_interval {interval!r} is no duration. Next: " in caught.value.message
+
+
 def test_without_a_code_there_is_no_variable():
     assert [variable["name"] for variable in container(profile="custom")["env"]] == ["NODE_NAME"]
     assert "volumes" not in pod(profile="custom")
@@ -101,6 +114,18 @@ def test_without_a_code_there_is_no_variable():
         ({"registration_code": "x\n"}, {}, "begins or ends with white space"),
         ({"credentials": {"existing_secret": {"name": "No"}}}, {}, "credentials.existing_secret.name 'No'"),
         ({"credentials": {"aws_secrets_manager": AWS}, "create_service_account": False}, {}, "role_arn cannot be set"),
+        ({"registration_code": f"{CANARY}\n{CANARY}"}, {}, "registration_code has a line end or another control character"),
+        ({"registration_code": f"{CANARY}\x00"}, {}, "registration_code has a line end or another control character"),
+        ({"registration_code": ""}, {}, "registration_code is empty"),
+        ({"registration_code": " "}, {}, "begins or ends with white space"),
+        ({"credentials": {"existing_secret": {"name": "x", "key": "b c/.."}}}, {}, "credentials.existing_secret.key 'b c/..'"),
+        ({"credentials": {"existing_secret": {"name": "x", "key": ""}}}, {}, "credentials.existing_secret.key ''"),
+        ({"credentials": {"existing_secret": {"name": "x", "key": ".."}}}, {}, "credentials.existing_secret.key '..'"),
+        ({"credentials": {"existing_secret": {"name": "x", "key": "k" * 254}}}, {}, "credentials.existing_secret.key 'kkk"),
+        ({"credentials": {"external_secret": {**STORE, "store": "No Such"}}}, {}, "credentials.external_secret.store 'No Such'"),
+        ({"credentials": {"external_secret": {**STORE, "remote_key": " "}}}, {}, "credentials.external_secret.remote_key is empty"),
+        ({"credentials": {"external_secret": {**STORE, "remote_key": None}}}, {}, "credentials.external_secret.remote_key is empty"),
+        ({"credentials": {"aws_secrets_manager": {**AWS, "secret_id": ""}}}, {}, "credentials.aws_secrets_manager.secret_id is empty"),
         ({"credentials": {"aws_secrets_manager": AWS}}, {"served": set()}, "the API server has no SecretProviderClass"),
         ({"credentials": {"external_secret": STORE}}, {"served": set()}, "the API server has no ExternalSecret"),
     ],

@@ -12,7 +12,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options, objects
 
-ROLE = "nanoagent-nanoagent-monitor"
+ROLE = "nanoagent.nanoagent-monitor"
 MONITOR_IMAGE = "registry.example/monitor@sha256:" + "ef" * 32
 OURS = {"enabled": True, "image": MONITOR_IMAGE}
 
@@ -68,6 +68,15 @@ def test_its_rights(rbac, verbs):
 def test_cluster_admin_is_bound_and_not_made():
     found = monitored(rbac="cluster_admin")
     assert found[f"ClusterRoleBinding/{ROLE}"]["roleRef"]["name"] == "cluster-admin" and f"ClusterRole/{ROLE}" not in found
+
+
+@pytest.mark.parametrize("known", [None, True, False])
+def test_it_asks_for_local_storage_where_all_nodes_account_for_it(known):
+    found = our_pod({"local_storage": known})["containers"][0]["resources"]
+    storage = {key: amounts.get("ephemeral-storage") for key, amounts in found.items()}
+    assert storage == ({"requests": None, "limits": None} if known is False else {"requests": "64Mi", "limits": "1Gi"})
+    assert our_pod(monitor={"resources": {"requests": {"cpu": "1"}}})["containers"][0]["resources"] == {"requests": {"cpu": "1"}}
+    assert "ephemeral-storage" not in json.dumps(monitored()["Deployment/clustermonitor-deployment"])
 
 
 def test_the_node_agent_gets_no_rights():
@@ -192,6 +201,9 @@ def test_the_agent_s_own_pods_are_the_same_with_and_without_it():
         ({"monitor": OURS, "rbac": "respond"}, "rbac respond grants what our own cluster monitor never does"),
         ({"monitor": OURS, "rbac": "cluster_admin"}, "rbac cluster_admin grants what our own cluster monitor never does"),
         ({"monitor": {**OURS, "replicas": 0}}, "monitor.replicas 0"),
+        ({"monitor": {"enabled": False, "replicas": -3}}, "monitor.replicas -3"),
+        ({"monitor": {"enabled": False, "tolerations": [{"value": "x"}]}}, "monitor.tolerations[0] has no key"),
+        ({"monitor": {**OURS, "replicas": 2**31}}, "monitor.replicas 2147483648"),
         ({"monitor": OURS, "extra_env": [{"name": "POD_NAME", "value": "no"}]}, "variable POD_NAME is there twice"),
         ({"profile": "custom", "monitor": {"enabled": True}}, "the profile custom has no cluster monitor"),
         ({"rbac": "respond"}, "rbac respond is the cluster monitor's, which is off"),

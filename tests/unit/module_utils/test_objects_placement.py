@@ -14,8 +14,17 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desir
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, daemon_set, objects, pod
 
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+REQUIRED, PREFERRED = "requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"
 GIB = 1 << 30
+LARGE = 2**31
+
+
+def required(*terms):
+    return {"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": list(terms)}}}}
+
+
+def expression(**given):
+    return required({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"], **given}]})
 
 
 def node(**labels):
@@ -36,6 +45,34 @@ def test_a_term_of_fields_only_keeps_ours_too():
     fields = [{"key": "metadata.name", "operator": "In", "values": ["n"]}]
     workload = daemon_set(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": fields}]}}})
     assert decide(workload, node())["run"] and not decide(workload, node(**{"kubernetes.io/arch": "s390x"}))["run"]
+
+
+def test_a_label_without_a_value_is_the_empty_one():
+    workload = daemon_set(node_selector={"node-role.kubernetes.io/worker": None})
+    assert decide(workload, node(**{"node-role.kubernetes.io/worker": ""}))["run"] and not decide(workload, node())["run"]
+    found = objects(profile="spyderbat", monitor={"enabled": True, "node_selector": {"pool": None}}, labels={"a": None}, namespace_labels={"b": None})
+    assert found["Deployment/clustermonitor-deployment"]["spec"]["template"]["spec"]["nodeSelector"]["pool"] == ""
+    assert found["Namespace/nanoagent"]["metadata"]["labels"].items() >= {"a": "", "b": ""}.items()
+
+
+def test_tolerations_are_text_and_hold_nothing_empty():
+    given = [
+        {"key": "a", "value": True, "effect": None},
+        {"key": "b", "operator": "Exists", "value": None, "effect": ""},
+        {"key": "c", "effect": "NoExecute", "tolerationSeconds": "0"},
+    ]
+    wanted = [{"key": "a", "value": "true"}, {"key": "b", "operator": "Exists"}, {"key": "c", "effect": "NoExecute", "tolerationSeconds": 0}]
+    assert pod(tolerations=given)["tolerations"] == wanted
+    found = objects(profile="spyderbat", monitor={"enabled": True, "tolerations": given})
+    assert found["Deployment/clustermonitor-deployment"]["spec"]["template"]["spec"]["tolerations"] == wanted
+
+
+def test_affinity_holds_no_nulls():
+    term = {"matchExpressions": [{"key": "pool", "operator": "Exists", "values": None}], "matchFields": []}
+    found = pod(affinity={"podAffinity": None, "nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [term]}, PREFERRED: None}})["affinity"]
+    assert found.keys() == {"nodeAffinity"} and found["nodeAffinity"].keys() == {REQUIRED}
+    [merged] = found["nodeAffinity"][REQUIRED]["nodeSelectorTerms"]
+    assert merged.keys() == {"matchExpressions"} and merged["matchExpressions"][-1] == {"key": "pool", "operator": "Exists"}
 
 
 def test_without_a_real_node_s_label_none_is_left_out_on_demand():
@@ -221,6 +258,29 @@ def test_an_agent_without_a_readiness_probe_has_to_stay(given, seconds):
         ({"node_selector": {"kubernetes.io/os": "windows"}}, "node_selector must not set kubernetes.io/os"),
         ({"affinity": {"nodes": {}}}, "affinity.nodes is not known"),
         ({"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": []}}}}, "has no nodeSelectorTerms"),
+        ({"affinity": {"nodeAffinity": "x"}}, "affinity.nodeAffinity is no mapping"),
+        ({"affinity": {"podAffinity": []}}, "affinity.podAffinity is no mapping"),
+        ({"affinity": {"nodeAffinity": {"required": {}}}}, "affinity.nodeAffinity.required is not known"),
+        ({"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": {"matchExpressions": []}}}}}, "nodeSelectorTerms is no list"),
+        ({"affinity": {"nodeAffinity": {PREFERRED: [{"weight": 1}]}}}, f"{PREFERRED}[0].preference is no mapping"),
+        (required("x"), "nodeSelectorTerms[0] is no mapping"),
+        (required({}), "nodeSelectorTerms[0] is empty, which matches no node"),
+        (required({"matchExpressions": "x"}), "matchExpressions is no list"),
+        (expression(key=None), "matchExpressions[0] has no key"),
+        (expression(operator="is"), "operator 'is' is not known"),
+        (expression(values=[1]), "values is no list of texts"),
+        (expression(values=[]), "values is missing beside operator In"),
+        (expression(operator="Exists"), "values mean nothing to operator Exists"),
+        ({"tolerations": [{"key": "a", "value": ["x"]}]}, "tolerations[0].value has the malformed value"),
+        ({"tolerations": [{"key": "a", "effect": ["x"]}]}, "tolerations[0].effect ['x']"),
+        ({"tolerations": [{"key": "a", "effect": "NoExecute", "tolerationSeconds": "5m"}]}, "tolerations[0].tolerationSeconds '5m'"),
+        ({"min_ready_seconds": LARGE}, f"min_ready_seconds {LARGE} is more than the API takes"),
+        ({"revision_history_limit": LARGE}, f"revision_history_limit {LARGE}"),
+        ({"termination_grace_period": LARGE}, f"termination_grace_period {LARGE}"),
+        ({"max_unavailable": f"{LARGE}"}, f"max_unavailable {LARGE}"),
+        ({"max_surge": f"{LARGE}"}, f"max_surge {LARGE}"),
+        ({"node_selector": {"a": {"b": 1}}}, "node_selector.a has the malformed value"),
+        ({"node_selector": {None: "a"}}, "node_selector has the malformed key"),
         ({"architectures": []}, "architectures is empty"),
     ],
 )

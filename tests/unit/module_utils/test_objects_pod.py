@@ -39,6 +39,35 @@ def test_values_become_text():
     assert labels["n"] == "1" and "n" not in daemon_set(pod_labels={"n": 1})["spec"]["selector"]["matchLabels"]
 
 
+def test_what_is_null_is_left_out():
+    [_node_name, plain, referring] = container(
+        extra_env=[{"name": "A", "value": None}, {"name": "B", "value": None, "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]
+    )["env"]
+    assert plain == {"name": "A"} and referring.keys() == {"name", "valueFrom"}
+    spec = pod(
+        extra_volumes=[{"name": "v", "emptyDir": {"medium": None}, "hostPath": None}],
+        extra_volume_mounts=[{"name": "v", "mountPath": "/v", "readOnly": None}],
+    )
+    assert spec["volumes"][-1] == {"name": "v", "emptyDir": {}} and spec["containers"][0]["volumeMounts"][-1] == {"name": "v", "mountPath": "/v"}
+    assert daemon_set(pod_labels={"a": None})["spec"]["template"]["metadata"]["labels"]["a"] == pod_annotations(pod_annotations={"a": None})["a"] == ""
+    [config] = [obj["data"]["collector.json"] for obj in objects(tags={"a": None}).values() if "collector.json" in (obj.get("data") or {})]
+    assert json.loads(config)["tags"] == {"a": ""}
+
+
+def test_name_servers_of_the_user_s():
+    given = {"nameservers": ["192.0.2.1", "2001:db8::1"], "searches": ["a.example."], "options": [{"name": "ndots", "value": 2}, {"name": "rotate"}]}
+    spec = pod(dns_policy="None", dns_config=given)
+    assert spec["dnsPolicy"] == "None"
+    assert spec["dnsConfig"] == {**given, "options": [{"name": "ndots", "value": "2"}, {"name": "rotate"}]}
+    assert pod(dns_config={"searches": ["a.example"]})["dnsConfig"] == {"searches": ["a.example"]}
+    assert "dnsConfig" not in pod() and "dnsConfig" not in pod(dns_config={"nameservers": []})
+
+
+def test_the_annotations_of_every_object_are_the_parent_s_too():
+    plain, noted = (objects(**given)["ConfigMap/nanoagent"]["metadata"]["annotations"] for given in ({}, {"annotations": {"team": "x"}}))
+    assert noted == {**plain, "team": "x"}
+
+
 def test_what_the_api_server_adds_inside_of_atomic_fields_is_there_from_the_start():
     cpu = {"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}}
     [_node_name, first, second] = container(extra_env=[{"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}, cpu])["env"]
@@ -181,6 +210,39 @@ def test_the_network_policy_lets_through_what_is_needed_and_no_more():
         ({"extra_volume_mounts": [{"name": "nowhere", "mountPath": "/x"}]}, "names the volume nowhere"),
         ({"extra_volume_mounts": [{"name": "run", "mountPath": "x"}]}, "no absolute mountPath"),
         ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "readonly": True}]}, "readonly is not known"),
+        ({"extra_env": [{"name": "A", "value": {"x": 1}}]}, "extra_env[0].value is a mapping"),
+        ({"extra_env": [{"name": "A", "valueFrom": "x"}]}, "extra_env[0].valueFrom is no mapping"),
+        ({"extra_env": [{"name": "A", "valueFrom": {}}]}, "extra_env[0].valueFrom has no source"),
+        ({"extra_env": [{"name": "A", "valueFrom": {"secretRef": {}}}]}, "extra_env[0].valueFrom.secretRef is not known"),
+        ({"extra_volumes": [{"name": "a"}]}, "extra_volumes[0] has no source"),
+        ({"extra_volumes": [{"name": "a", "emptyDir": None}]}, "extra_volumes[0] has no source"),
+        ({"extra_volumes": [{"name": "a", "emptyDir": "x"}]}, "extra_volumes[0].emptyDir is no mapping"),
+        ({"extra_volumes": [{"name": "a", "emptyDir": {}, "secret": {}}]}, "extra_volumes[0] has several sources"),
+        ({"extra_volumes": [{"name": "a", "hostPath": {}}]}, "extra_volumes[0].hostPath.path None is no absolute path"),
+        ({"extra_volume_mounts": [{"name": ["a"], "mountPath": "/x"}]}, "extra_volume_mounts[0].name ['a']"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": ["/x"]}]}, "extra_volume_mounts[0] has no name or no absolute mountPath"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x:y"}]}, "extra_volume_mounts[0].mountPath '/x:y' has a colon"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "readOnly": "yes"}]}, "extra_volume_mounts[0].readOnly 'yes'"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "subPath": 1}]}, "extra_volume_mounts[0].subPath is no text"),
+        ({"pod_annotations": {"a": {"b": 1}}}, "pod_annotations.a is a mapping, text is wanted"),
+        ({"annotations": {"a": ["b"]}}, "annotations.a is a list, text is wanted"),
+        ({"namespace_annotations": {"a": []}}, "namespace_annotations.a is a list"),
+        ({"service_account_annotations": {"a": {}}}, "service_account_annotations.a is a mapping"),
+        ({"tags": {"a": {"b": 1}}}, "tags.a is a mapping"),
+        ({"profile": "spyderbat", "tags": {"a": ["b"]}}, "tags.a is a list"),
+        ({"pod_annotations": {"prometheus.io/port": "1"}, "metrics": {"scrape": "annotations"}}, "pod_annotations.prometheus.io/port is what metrics.scrape"),
+        ({"pod_annotations": {"prometheus.io/scrape": False}, "metrics": {"scrape": "auto"}}, "pod_annotations.prometheus.io/scrape is what metrics.scrape"),
+        ({"profile": "spyderbat", "pod_labels": {"version": "v2"}}, "pod_labels.version is a label that the vendor's agent has"),
+        ({"profile": "spyderbat", "pod_labels": {"app": "x"}, "monitor": {"enabled": True}}, "pod_labels.app is a label by which the cluster monitor's pods"),
+        ({"dns_policy": "None"}, "dns_policy None leaves the pods without a name server"),
+        ({"dns_policy": "None", "dns_config": {"searches": ["a.example"]}}, "dns_policy None leaves the pods without a name server"),
+        ({"dns_config": {"nameservers": ["192.0.2.1"] * 4}}, "dns_config.nameservers has 4 entries"),
+        ({"dns_config": {"nameservers": ["ns.example"]}}, "dns_config.nameservers has 'ns.example'"),
+        ({"dns_config": {"nameservers": ["fe80::1%eth0"]}}, "dns_config.nameservers has 'fe80::1%eth0'"),
+        ({"dns_config": {"searches": ["a b"]}}, "dns_config.searches 'a b'"),
+        ({"dns_config": {"searches": ["a.example"] * 33}}, "dns_config.searches is too long"),
+        ({"dns_config": {"options": [{"name": ""}]}}, "dns_config.options has an entry without a name"),
+        ({"probes": {"readiness": {"period_seconds": 2**31}}}, "probes.readiness.period_seconds 2147483648 is more than the API takes"),
         ({"probes": {"readiness": {"period_seconds": 0}}}, "probes.readiness.period_seconds 0"),
         ({"probes": {"readiness": {"command": ["/x"]}}}, "command means nothing to the profile bundled"),
         ({"profile": "custom", "probes": {"readiness": {"period_seconds": 1}}}, "probes.readiness asks nothing"),

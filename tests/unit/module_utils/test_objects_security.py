@@ -75,6 +75,10 @@ def test_apparmor_by_version():
     assert ANNOTATION not in pod_annotations(**given)
 
 
+def test_a_profile_of_the_node_s_is_for_a_privileged_container_too():
+    assert context(privileged=True, apparmor={"type": "Localhost", "profile": "x"})["appArmorProfile"]["localhostProfile"] == "x"
+
+
 def test_pod_level_switches():
     spec = pod(runtime_class="gvisor", host_network=True, host_pid=True, service_account_token=True)
     assert (spec["runtimeClassName"], spec["hostNetwork"], spec["hostPID"], spec["automountServiceAccountToken"]) == ("gvisor", True, True, True)
@@ -95,6 +99,14 @@ def test_pod_level_switches():
         ({"seccomp": {"type": "Localhost", "profile": "/a"}}, "seccomp.profile '/a'"),
         ({"seccomp": {"type": "Localhost", "content": "{"}}, "seccomp.content is no JSON"),
         ({"seccomp": {"type": "Localhost", "content": {"syscalls": []}}}, "seccomp.content has no defaultAction"),
+        ({"seccomp": {"type": "Localhost", "content": {"defaultAction": "SCMP_ACT_MAYBE"}}}, "seccomp.content has no defaultAction"),
+        ({"seccomp": {"type": "Localhost", "content": PROFILE, "kubelet_root": "/var/../x"}}, "seccomp.kubelet_root '/var/../x'"),
+        ({"seccomp": {"type": "Localhost", "content": PROFILE, "kubelet_root": "var/lib"}}, "seccomp.kubelet_root 'var/lib'"),
+        ({"capabilities": ["ALL"]}, "capabilities has 'ALL'"),
+        ({"capabilities": ["SYS_NONSENSE"]}, "capabilities has 'SYS_NONSENSE'"),
+        ({"selinux_type": "spc t"}, "selinux_type 'spc t'"),
+        ({"apparmor": {"type": "RuntimeDefault"}, "privileged": True}, "apparmor of type RuntimeDefault means nothing to a privileged container"),
+        ({"profile": "custom", "run_as_user": 2**31}, "run_as_user 2147483648"),
         ({"seccomp": {"type": "Localhost", "content": PROFILE}, "profile": "custom"}, "cannot be brought to the nodes"),
         ({"apparmor": {"type": "Localhost"}}, "apparmor needs a profile"),
         ({"apparmor": {"profile": "x"}}, "apparmor needs a profile"),

@@ -143,6 +143,7 @@ def test_a_plan_creates_patches_recreates_and_prunes():
             obj["value"] = 2000
         if obj["kind"] == "DaemonSet":
             obj["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
+            del obj["spec"]["template"]["spec"]["imagePullSecrets"]
         if obj["kind"] == "Role":
             del live[identity(obj)]
     steps = plan(desired, live, RECORDED["live"], MANAGER)
@@ -153,7 +154,7 @@ def test_a_plan_creates_patches_recreates_and_prunes():
         ("delete", "Secret recorded/recorded-registry"),
     }
     patch = next(step for step in steps if step["action"] == "patch")
-    assert patch["fields"] == ["spec.template.spec.containers[collector].image"]
+    assert patch["fields"] == ["spec.template.spec.containers[collector].image", "spec.template.spec.imagePullSecrets"]
 
 
 def test_a_diff_shows_our_fields_and_no_secret():

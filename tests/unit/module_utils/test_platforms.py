@@ -11,18 +11,21 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decider
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import (
     adjust,
     autopilot_refusals,
     check_admission,
     extra_objects,
+    node_notes,
     note_line,
     security_context_constraints,
     vendor_host_paths,
 )
-from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import CHOICES, PLATFORMS, choose, detect, names
+from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import CHOICES, PLATFORMS, asked_kinds, choose, detect, names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
 
@@ -55,9 +58,14 @@ def answers(cluster):
     return json.loads((DATA / f"{cluster}.json").read_text())
 
 
+def served(cluster):
+    """As live.read says it."""
+    kinds = [KINDS[kind] for kind in asked_kinds({"platform": "auto"})]
+    return {kind.group_kind for kind in kinds if kind.api_version in answers(cluster)["group_versions"]}
+
+
 def detected(cluster):
-    recorded = answers(cluster)
-    return detect(recorded["nodes"], set(recorded["group_versions"]), recorded["version"])
+    return detect(answers(cluster)["nodes"], served(cluster))
 
 
 def options(**given):
@@ -102,15 +110,20 @@ def test_the_nodes_alone_are_enough(cluster):
     assert names(detect(answers(cluster)["nodes"])) == set(EXPECTED[cluster])
 
 
-@pytest.mark.parametrize(("cluster", "platforms"), [("openshift", {"openshift"}), ("gke", {"gke"}), ("eks", {"eks"}), ("k3s", {"k3s"}), ("rke2", {"rke2"})])
-def test_a_cluster_whose_nodes_cannot_be_read(cluster, platforms):
-    recorded = answers(cluster)
-    found = detect([], set(recorded["group_versions"]), recorded["version"])
-    assert names(found) == platforms and all(entry["nodes"] == [] for entry in found)
+@pytest.mark.parametrize("cluster", EXPECTED)
+def test_what_the_api_serves_tells_of_openshift_only(cluster):
+    found = detect([], served(cluster))
+    openshift = [{"platform": "openshift", "evidence": "API group security.openshift.io", "nodes": []}]
+    assert found == (openshift if cluster == "openshift" else [])
+
+
+def test_what_the_api_serves_is_asked_for_unless_platforms_are_off():
+    assert asked_kinds({"platform": "auto"}) == asked_kinds({"platform": "eks"}) == ["SecurityContextConstraints"]
+    assert asked_kinds({"platform": "none"}) == []
 
 
 def test_nothing_known_is_no_platform():
-    assert detect([]) == detect([{}, {"metadata": None, "spec": None, "status": None}], set(), {}) == []
+    assert detect([]) == detect([{}, {"metadata": None, "spec": None, "status": None}], set()) == []
 
 
 def test_a_look_alike_is_no_platform():
@@ -131,8 +144,11 @@ def test_the_option_chooses():
     found = detected("eks")
     assert choose("auto", found) == found
     assert choose("none", found) == []
-    assert choose("bottlerocket", found) == [entry for entry in found if entry["platform"] == "bottlerocket"]
-    assert choose("openshift", found) == OPENSHIFT
+    # A named one counts beside what is there: its Fargate nodes do not become machines by it.
+    assert choose("bottlerocket", found) == found
+    assert choose("openshift", found) == OPENSHIFT + found
+    assert [entry["platform"] for entry in choose("microk8s", found)] == ["eks", "eks-fargate", "microk8s", "bottlerocket"]
+    assert choose("openshift", []) == OPENSHIFT and choose("none", []) == []
     assert set(CHOICES) == {"auto", "none", *PLATFORMS}
 
 
@@ -149,9 +165,32 @@ def test_a_plan_has_a_line_for_each_difference_and_nothing_changes_behind_it(clu
         assert set(note) == {"platform", "option", "value", "why"} and note["why"] and "\n" not in line and line.startswith(note["platform"] + ": ")
 
 
-@pytest.mark.parametrize("cluster", ["gke", "k3s", "rke2", "flatcar", "kind", "minikube", "plain"])
-def test_where_nothing_is_different_nothing_is_said(cluster):
-    assert adjust(options(), detected(cluster))[1] == []
+@pytest.mark.parametrize(
+    ("cluster", "says"),
+    [
+        ("gke", ["gke: nothing is changed: recognised by node label cloud.google.com/gke-nodepool=default-pool", "cos: nothing is changed: recognised by "]),
+        ("eks", ["eks: nothing is changed: recognised by ", "bottlerocket: nothing is changed: its SELinux policy"]),
+        ("eks-auto", ["eks: nothing is changed: ", "eks-auto: nothing is changed: recognised by ", "bottlerocket: nothing is changed: "]),
+        ("aks", ["aks: nothing is changed: recognised by node label kubernetes.azure.com/cluster="]),
+        ("k3s", ["k3s: nothing is changed: recognised by kubelet v1.32.5+k3s1"]),
+        ("rke2", ["rke2: nothing is changed: recognised by kubelet "]),
+        ("microk8s", ["microk8s: nothing is changed: recognised by node label microk8s.io/cluster=true"]),
+        ("flatcar", ["flatcar: nothing is changed: recognised by OS image Flatcar "]),
+        ("kind", ["kind: nothing is changed: recognised by provider ID kind://"]),
+        ("minikube", ["minikube: nothing is changed: recognised by node label minikube.k8s.io/name="]),
+        ("plain", []),
+    ],
+)
+def test_where_nothing_is_different_one_line_says_so(cluster, says):
+    found = lines(adjust(options(), detected(cluster))[1])
+    assert len(found) == len(says) and all(line.startswith(begin) for line, begin in zip(found, says)), found
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_platform_that_counts_is_told_of_by_its_option_or_by_its_nodes(platform):
+    named = choose(platform, [])
+    told = adjust(options(), named)[1]
+    assert bool(told) is (platform not in ("gke-autopilot", "eks-fargate", "virtual-kubelet"))
 
 
 def test_openshift():
@@ -159,7 +198,7 @@ def test_openshift():
     assert after["selinux_type"] == "spc_t"
     assert after["namespace_annotations"] == {"openshift.io/node-selector": ""}
     assert [line.partition(": ")[2].partition(": ")[0] for line in lines(notes)] == [
-        "SecurityContextConstraints nanoagent-nanoagent, used by the agent's service account only",
+        "SecurityContextConstraints nanoagent.nanoagent, used by the agent's service account only",
         "selinux_type = spc_t",
         'namespace_annotations = openshift.io/node-selector=""',
     ]
@@ -175,13 +214,57 @@ def test_openshift_leaves_what_the_user_has_set():
     assert not after.get("namespace_annotations")
 
 
+@pytest.mark.parametrize(
+    ("home", "asked"),
+    [
+        (None, True),
+        ({"metadata": {"name": "nanoagent"}}, True),
+        ({"metadata": {"annotations": {"openshift.io/description": "x"}}}, True),
+        ({"metadata": {"annotations": {"openshift.io/node-selector": ""}}}, False),
+        # Somebody has chosen nodes for it.
+        ({"metadata": {"annotations": {"openshift.io/node-selector": "pool=a"}}}, False),
+    ],
+)
+def test_openshift_and_a_namespace_of_somebody_else(home, asked):
+    told = [line for line in lines(adjust(options(create_namespace=False), OPENSHIFT, home)[1]) if "annotation" in line]
+    assert len(told) == asked
+    assert not asked or told[0].startswith('openshift: namespace nanoagent needs the annotation openshift.io/node-selector="": a default node selector')
+
+
+def test_no_cluster_scoped_object_is_shared_by_two_installations():
+    def theirs(namespace, name):
+        given = options(namespace=namespace, name=name, verifier=True, monitor={"enabled": True, "image": IMAGE.replace("collector", "monitor")})
+        kinds = ("ClusterRole", "ClusterRoleBinding", "SecurityContextConstraints")
+        return {(obj["kind"], obj["metadata"]["name"]) for obj in desired_objects(given, {"platforms": OPENSHIFT}) if obj["kind"] in kinds}
+
+    one, other = theirs("a-x", "b"), theirs("a", "x-b")
+    assert len(one) == len(other) == 5 and not one & other
+
+
+def test_what_monitor_and_policy_get_differently_is_told():
+    given = options(network_policy=True, orc_url="https://orc.example.com", monitor={"enabled": True, "image": IMAGE.replace("collector", "monitor")})
+    told = lines(adjust(given, OPENSHIFT)[1])
+    assert "openshift: the cluster monitor's pod names no user: each namespace has users of its own, and others are refused" in told
+    assert "openshift: NetworkPolicy: port 5353 is open beside 53: the pods behind the name service listen there" in told
+    [microk8s] = lines(adjust(given, detected("microk8s"))[1])
+    assert microk8s == "microk8s: NetworkPolicy: port 16443 is open beside 443 and 6443: the API server listens there"
+    for platform, port in (("openshift", 5353), ("microk8s", 16443)):
+        made = [obj for obj in desired_objects(given, {"platforms": choose(platform, [])}) if obj["kind"] in ("NetworkPolicy", "Deployment")]
+        ports = {port["port"] for obj in made if obj["kind"] == "NetworkPolicy" for rule in obj["spec"].get("egress") or [] for port in rule.get("ports") or []}
+        assert port in ports
+        context = next(obj for obj in made if obj["kind"] == "Deployment")["spec"]["template"]["spec"]["securityContext"]
+        assert ("runAsUser" in context) is (platform != "openshift")
+    # Without them there is nothing to tell.
+    assert len(adjust(options(), OPENSHIFT)[1]) == len(adjust(given, OPENSHIFT)[1]) - 2
+
+
 def test_openshift_lets_the_agent_do_what_it_needs_and_no_more():
     given = options()
     constraints, role, binding = extra_objects(given, OPENSHIFT, daemon_set(given))
     assert (constraints["apiVersion"], constraints["kind"], constraints["metadata"]["name"]) == (
         "security.openshift.io/v1",
         "SecurityContextConstraints",
-        "nanoagent-nanoagent",
+        "nanoagent.nanoagent",
     )
     assert constraints["allowedCapabilities"] == ["BPF", "PERFMON"] and constraints["requiredDropCapabilities"] == ["ALL"]
     assert constraints["volumes"] == ["configMap", "emptyDir", "hostPath"] and constraints["seccompProfiles"] == ["runtime/default"]
@@ -225,7 +308,8 @@ def test_other_platforms_need_no_objects(cluster):
 def test_autopilot_refuses_before_anything_is_written():
     with pytest.raises(Failure) as caught:
         check_admission(daemon_set(options()), detected("gke-autopilot"))
-    assert caught.value.facts["refused"] == ["added capabilities BPF, PERFMON"]
+    assert caught.value.facts["refused"] == ["added capabilities BPF, PERFMON", "node affinity or selector on the label type"]
+    assert "set platform: none and real_nodes_only: false" in caught.value.message
     assert "node name gk3-" in caught.value.message and "platform: none" in caught.value.message and "\n" not in caught.value.message
 
 
@@ -234,7 +318,19 @@ def test_autopilot_refuses_the_vendor_s_agent_for_more_reasons():
         "privileged containers",
         "hostNetwork, hostPID",
         "host paths outside /var/log/ (/etc, /home, /opt, /proc, /run, /var)",
+        "node affinity or selector on the label type",
     ]
+
+
+def test_autopilot_refuses_nodes_that_are_chosen_by_their_type():
+    refused = ["node affinity or selector on the label type"]
+    plain = {"containers": [{}]}
+    term = {"matchExpressions": [{"key": "type", "operator": "NotIn", "values": ["kwok"]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchFields": []}, term]}}}
+    assert autopilot_refusals({**plain, "nodeSelector": {"type": "a"}}) == autopilot_refusals({**plain, "affinity": affinity}) == refused
+    assert autopilot_refusals({**plain, "nodeSelector": {"kubernetes.io/os": "linux"}}) == []
+    # The way out that the refusal names.
+    assert not set(refused) & set(autopilot_refusals(pod(options(real_nodes_only=False))))
 
 
 def test_autopilot_admits_what_its_rules_admit():
@@ -254,14 +350,38 @@ def test_autopilot_beside_standard_nodes_and_by_the_user_s_word():
     check_admission(daemon_set(options()), detected("gke-partly-autopilot"))
     check_admission(daemon_set(options()), detected("gke"))
     check_admission(daemon_set(options()), choose("none", detected("gke-autopilot")))
-    with pytest.raises(Failure):
-        check_admission(daemon_set(options()), AUTOPILOT)
+    for platforms in (AUTOPILOT, choose("gke-autopilot", detected("gke"))):
+        with pytest.raises(Failure):
+            check_admission(daemon_set(options()), platforms)
+
+
+def told_of_nodes(cluster, **given):
+    nodes, made = answers(cluster)["nodes"], daemon_set(options(**given))
+    decide = decider(made)
+    return lines(node_notes(options(**given), choose(given.get("platform", "auto"), detected(cluster)), made, nodes, lambda node: decide(node)["run"]))
 
 
 def test_nodes_that_are_no_machines_are_counted():
-    assert lines(adjust(options(), detected("eks"))[1])[0] == "eks-fargate: 3 nodes left out: Fargate runs no DaemonSet and no privileged container"
-    assert lines(adjust(options(), detected("aks"))[1])[0].startswith("virtual-kubelet: 2 nodes left out: ")
-    assert "will never run" in lines(adjust(options(real_nodes_only=False), detected("eks"))[1])[0]
+    assert told_of_nodes("eks") == ["eks-fargate: 3 nodes left out: Fargate runs no DaemonSet and no privileged container"]
+    assert told_of_nodes("aks") == ["virtual-kubelet: 2 nodes left out: there is no machine behind a virtual node that an agent could watch"]
+    assert "will never run" in told_of_nodes("eks", real_nodes_only=False)[0]
+    # They are left out whatever the platform is called.
+    assert told_of_nodes("eks", platform="none") == told_of_nodes("eks")
+
+
+def test_autopilot_nodes_beside_others_are_told_before_pods_are_refused_there():
+    [told] = told_of_nodes("gke-partly-autopilot")
+    assert told.startswith("gke-autopilot: 1 of 2 nodes is Autopilot's, where pods are refused (added capabilities BPF, PERFMON; node affinity or selector")
+    assert "the run ends with that cause" in told and "node_selector: {cloud.google.com/gke-nodepool: NAME}" in told
+    pools = {node["metadata"]["labels"]["cloud.google.com/gke-nodepool"] for node in answers("gke-partly-autopilot")["nodes"]}
+    others = {
+        node["metadata"]["labels"]["cloud.google.com/gke-nodepool"]
+        for node in answers("gke-partly-autopilot")["nodes"]
+        if node["metadata"]["name"][:3] != "gk3"
+    }
+    assert len(pools) == 2 and told_of_nodes("gke-partly-autopilot", node_selector={"cloud.google.com/gke-nodepool": others.pop()}) == []
+    # Where all are Autopilot's the run is refused, and there is nothing to tell of nodes.
+    assert told_of_nodes("gke-autopilot") == told_of_nodes("gke") == told_of_nodes("gke-partly-autopilot", platform="none") == []
 
 
 def test_microk8s_has_its_kubelet_elsewhere():
@@ -269,8 +389,9 @@ def test_microk8s_has_its_kubelet_elsewhere():
     after, notes = adjust(options(seccomp=seccomp), detected("microk8s"))
     assert after["seccomp"]["kubelet_root"] == "/var/snap/microk8s/common/var/lib/kubelet" and notes[0]["option"] == "seccomp.kubelet_root"
     own = {**seccomp, "kubelet_root": "/data/kubelet"}
-    assert adjust(options(seccomp=own), detected("microk8s")) == (options(seccomp=own), [])
-    assert adjust(options(seccomp={"type": "RuntimeDefault"}), detected("microk8s"))[1] == []
+    after, notes = adjust(options(seccomp=own), detected("microk8s"))
+    assert after == options(seccomp=own) and [note["option"] for note in notes] == [""] and notes[0]["value"] == "nothing is changed"
+    assert [note["value"] for note in adjust(options(seccomp={"type": "RuntimeDefault"}), detected("microk8s"))[1]] == ["nothing is changed"]
 
 
 def test_the_vendor_s_host_paths():
@@ -291,6 +412,19 @@ def test_the_vendor_s_host_paths():
 )
 def test_talos_enforces_a_pod_security_level(given, says):
     assert lines(adjust(options(**given), detected("talos"))[1])[0].startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("level", "asked"),
+    [("privileged", False), ("baseline", True), ("", True)],
+)
+def test_talos_asks_for_a_label_only_where_it_is_not_there(level, asked):
+    labels = {"pod-security.kubernetes.io/enforce": level} if level else {}
+    told = lines(adjust(options(create_namespace=False), detected("talos"), {"metadata": {"labels": labels}})[1])
+    assert told[0].startswith("talos: namespace nanoagent needs the label ") is asked
+    newer = [{"platform": "talos", "evidence": "OS image Talos (v1.14.0)", "nodes": ["n"]}]
+    told = lines(adjust(options(create_namespace=False), newer, {"metadata": {"labels": labels}})[1])
+    assert asked or told == ["talos: nothing is changed: recognised by OS image Talos (v1.14.0)"]
 
 
 def test_talos_exempts_kube_system():

@@ -70,6 +70,13 @@ def test_crashes(restarts, reason, ended, code, final):
     assert "exit code 7" in cause["detail"]
 
 
+def test_why_a_container_could_not_be_started_is_told():
+    ended = {"exitCode": 128, "reason": "StartError", "message": "failed to create containerd task: mounting /etc to rootfs"}
+    container = {"name": "c", "ready": False, "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
+    cause = diagnose(pod(phase="Running", containerStatuses=[container]))
+    assert "(StartError), restarts: 1: failed to create containerd task: mounting /etc to rootfs" in cause["detail"]
+
+
 def test_other_states():
     assert diagnose(pod(phase="Pending"))["reason"] == "Starting"
     assert diagnose(pod(phase="Running", containerStatuses=[{"name": "c", "ready": False, "state": {"running": {}}}]))["reason"] == "NotReady"

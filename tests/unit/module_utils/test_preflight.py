@@ -10,12 +10,14 @@ import json
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nanoagent.k8s.plugins.module_utils import admission, findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import work as install
 from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes import eligibility_findings, expected_nodes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
 from ansible_collections.nanoagent.k8s.plugins.module_utils.preflight import work
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing_advice import sizing_findings
+from ansible_collections.nanoagent.k8s.plugins.modules import agent
 from ansible_collections.nanoagent.k8s.plugins.modules.preflight import argument_spec
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, daemon_set
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
@@ -132,6 +134,62 @@ def test_a_webhook_that_cannot_be_tried_is_no_error():
     found = by_check(look_ahead(World(node(), namespaces=[("nanoagent", {})], deny=refused)))
     assert ("skipped", True) in [(one["result"], "w.example" in one["evidence"]) for one in found["admission"]]
     assert "error" not in [one["result"] for one in found["admission"]]
+
+
+class OpenShift(World):
+    """It serves SecurityContextConstraints."""
+
+    def answer(self, method, path, query):
+        if path == "/apis/security.openshift.io/v1":
+            return 200, {"resources": [{"name": "securitycontextconstraints", "kind": "SecurityContextConstraints"}]}
+        return super().answer(method, path, query)
+
+
+def test_a_pod_whose_security_context_constraints_are_still_to_be_made_cannot_be_judged_yet():
+    refused = 'pods "x" is forbidden: unable to validate against any security context constraint: [provider restricted-v2: Forbidden]'
+    home = [("nanoagent", {})]
+    result = look_ahead(OpenShift(node(), namespaces=home, deny=refused))
+    [told] = [one for one in result["checks"] if one["check"] == "admission" and "pod of the agent" in one["object"]]
+    assert told["result"] == "skipped" and told["evidence"] == (
+        "cannot be judged yet: SecurityContextConstraints nanoagent.nanoagent, Role nanoagent/nanoagent-scc, RoleBinding nanoagent/nanoagent-scc, "
+        "service account nanoagent are made first"
+    )
+    # Another refusal is one, and so is this where nothing is to come that could change it.
+    for world, given in (
+        (OpenShift(node(), namespaces=home, deny="exceeded quota: small"), {}),
+        (World(node(), namespaces=home, deny=refused), {"create_service_account": False}),
+    ):
+        [told] = [one for one in look_ahead(world, **given)["checks"] if one["check"] == "admission" and "pod of the agent" in one["object"]]
+        assert told["result"] == "error", told
+
+
+def test_openshift_is_recognised_by_what_it_serves_and_its_lines_are_told():
+    notes = look_ahead(OpenShift(node()))["notes"]
+    assert any(note.startswith("openshift: selinux_type = spc_t: ") for note in notes)
+    assert not look_ahead(OpenShift(node()), platform="none")["notes"]
+    # Also where no plan could be made.
+    forbidden = look_ahead(OpenShift(node(), refused=[("list", "configmaps")]), egress_urls=["https://orc.example.com"], write=True)
+    assert forbidden["plan"] == ""
+
+
+def test_a_node_that_only_a_taint_says_is_no_machine_is_not_eligible_and_is_told():
+    virtual = node("virtual", taints=[{"key": "virtual-kubelet.io/provider", "effect": "NoSchedule"}])
+    result = look_ahead(World(node(), virtual))
+    assert [(row["node"], row["eligible"]) for row in result["nodes"]] == [("n1", True), ("virtual", False)]
+    [note] = [note for note in result["notes"] if note.startswith("virtual-kubelet: ")]
+    assert note.startswith("virtual-kubelet: 1 node cannot be left out: only a taint says so; ")
+    assert by_check(result)["eligibility"][0]["evidence"] == "1 of 2 nodes are eligible; left out as no Linux machines: virtual kubelet"
+    alone = look_ahead(World(virtual))
+    assert by_check(alone)["eligibility"][0]["evidence"] == "none of the 1 node is eligible: virtual kubelet: no machine that an agent could watch"
+
+
+def test_an_installation_onto_nothing_but_such_nodes_is_refused():
+    virtual = node("virtual", taints=[{"key": "virtual-kubelet.io/provider", "effect": "NoSchedule"}])
+    with FakeApiServer(World(virtual).answer) as server:
+        checked = ArgumentSpecValidator(agent.argument_spec()).validate({"host": server.url, "api_key": "a-token-of-this-test", "image": IMAGE})
+        with pytest.raises(Failure) as caught:
+            install(checked.validated_parameters, Run(True, argument_spec=agent.argument_spec()))
+    assert "none of the 1 nodes is eligible: virtual kubelet: no machine that an agent could watch" in caught.value.message
 
 
 def test_who_may_not_make_pods_is_told_that_it_was_not_tried():

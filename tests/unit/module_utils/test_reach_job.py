@@ -8,6 +8,7 @@ import json
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import violations
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.reach_job import (
     check_nodes,
     check_urls,
@@ -24,7 +25,7 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
 
 def objects(seconds=60, urls=(URL,), egress_namespace=None, **given):
-    options = {**agent_options(**given), "egress_namespace": egress_namespace}
+    options = {**with_profile_defaults(agent_options(**given)), "egress_namespace": egress_namespace}
     return reach_objects(options, daemon_set(**given)["spec"]["template"], IMAGE, list(urls), "n1", seconds)
 
 
@@ -40,6 +41,14 @@ def test_the_job_ends_by_itself_and_is_let_in_everywhere():
     assert objects(seconds=12)[0]["spec"]["template"]["spec"]["containers"][0]["args"][2] == "4s"
     assert len(objects(name="n" * 52)[0]["metadata"]["name"]) <= 63
     assert objects()[0]["metadata"]["name"] != job["metadata"]["name"]
+
+
+def test_its_user_is_nobody_and_openshift_s_own_choice():
+    options, template = {**agent_options(), "egress_namespace": None}, daemon_set()["spec"]["template"]
+    jobs = [reach_objects(options, template, IMAGE, [URL], "n1", 60, [{"platform": platform}])[0] for platform in ("k3s", "openshift")]
+    contexts = [pod(job)["securityContext"] for job in jobs]
+    assert [context.get("runAsUser") for context in contexts] == [context.get("runAsGroup") for context in contexts] == [65532, None]
+    assert all(context["runAsNonRoot"] for context in contexts) and violations(jobs[1]["spec"]["template"], "restricted") == []
 
 
 def test_its_pod_is_none_of_the_agent_s_and_has_the_labels_of_its_network_policy():

@@ -81,6 +81,14 @@ def test_nodes_that_are_down_do_not_use_up_the_budget(daemon_set, rows, expected
     assert nudges(daemon_set, rows) == expected
 
 
+def test_pods_on_nodes_that_are_no_machines_do_not_use_up_the_budget():
+    """The controller counts them as unavailable, as it does those on nodes that are down."""
+    rows = old_and_down(3, 0)
+    unreal = {**rows_of(("not a real node", False))[0], "node": "virtual", "pod": "never", "eligible": False}
+    assert nudges(rolling(1), [*rows, unreal]) == ["p0"] and nudges(rolling(2), [*rows, unreal]) == []
+    assert nudges(rolling(1), [*rows, {**unreal, "pod": ""}]) == nudges(rolling(1), [*rows, {**unreal, "ready": True}]) == []
+
+
 def test_a_secret_that_an_operator_is_about_to_make_is_waited_for():
     lacking = 'CreateContainerConfigError: secret "agent-credentials" not found'
     rows = [{**row, "detail": detail, "passing": False} for row, detail in zip(rows_of(("blocked", True), ("blocked", True)), (lacking, "another cause"))]

@@ -151,6 +151,8 @@ def test_keys_that_are_taken_over_are_not_named():
     ("text", "message"),
     [
         ("image: latest", "image is text, a map is wanted"),
+        ("image: null", "image.registry is empty"),
+        ("image: {tag: null}", "image.tag is empty"),
         ("image: {registry: [a]}", "image.registry is a list, text is wanted"),
         ("image: {tag: true}", "image.tag is true or false, text or a number is wanted"),
         ("image: {pullSecrets: [{a: b}]}", "image.pullSecrets has an entry without a name"),

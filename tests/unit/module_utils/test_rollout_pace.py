@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, The nanoagent.k8s maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a wait looks, rests, wakes the controller and ends, on a clock of its own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils import rollout
+
+NAME = {"name": "a", "namespace": "n"}
+WANTED = {"kind": "DaemonSet", "metadata": NAME}
+# 2026-01-01T00:00:00Z
+START = 1767225600.0
+STATUS = {"observedGeneration": 1, "desiredNumberScheduled": 30}
+DAEMON_SET = {**WANTED, "metadata": {**NAME, "uid": "u", "generation": 1}, "spec": {}, "status": STATUS}
+
+
+class World:
+    """A clock that only what waits or looks moves, a rollout that is seen as `rows` say, and the cluster that it is in."""
+
+    def __init__(self, monkeypatch, rows, look=0.0):
+        self.time, self.looks, self.patches, self.pods = 0.0, [], [], []
+        self._rows, self._look = rows, look
+        event = SimpleNamespace(clear=lambda: None, wait=self.pass_by)
+        monkeypatch.setattr(rollout, "threading", SimpleNamespace(Event=lambda: event))
+        monkeypatch.setattr(rollout, "time", SimpleNamespace(monotonic=lambda: self.time, sleep=self.pass_by))
+        monkeypatch.setattr(rollout, "Reflector", self.reflector)
+        monkeypatch.setattr(rollout, "verdicts", self.verdicts)
+
+    def pass_by(self, seconds):
+        assert seconds >= 0
+        self.time += seconds
+
+    def reflector(self, _cluster, _changed, kind, *_rest, **_selectors):
+        objects = {"DaemonSet": lambda: [DAEMON_SET], "Pod": lambda: self.pods}.get(kind, list)
+        return SimpleNamespace(start=lambda: None, stop=lambda: None, synced=True, failure=None, trouble=None, objects=objects)
+
+    def verdicts(self, *_seen):
+        self.time += self._look
+        self.looks.append(self.time)
+        return self._rows(self)
+
+    def now(self):
+        return START + self.time
+
+    def patch(self, _obj, change):
+        self.patches.append(change["metadata"]["annotations"])
+
+    def list(self, *_kind, **_selectors):
+        return [], ""
+
+    def wait(self, timeout=600, since=START):
+        return rollout.await_rollout(self, WANTED, timeout, "m", since=since)[0]
+
+
+def row(number, state="rolling", final=False, last=""):
+    evidence = {"source": "event" if last else "none", "last": last}
+    ready = state == "ready"
+    pod = "" if last else f"p{number}"
+    facts = {"eligible": True, "up": True, "ready": ready, "reason": "Some", "final": final, "pod": pod, "evidence": evidence}
+    return {"node": f"n{number}", "state": state, **facts}
+
+
+@pytest.mark.parametrize("look", [0.01, 0.2, 1.0])
+def test_enough_hopeless_nodes_end_the_wait_one_look_after_they_have_settled(monkeypatch, look):
+    first = []
+
+    def rows(world):
+        hopeless = world.time > 20
+        if hopeless and not first:
+            first.append(world.time)
+        return [row(n, "blocked" if hopeless and n < 5 else "rolling", final=hopeless and n < 5) for n in range(30)]
+
+    world = World(monkeypatch, rows, look)
+    assert world.wait() == "failing"
+    assert 8.0 <= world.time - first[0] <= 8.0 + look + 1e-6
+
+
+def test_a_cluster_that_takes_long_to_look_at_is_left_alone_meanwhile(monkeypatch):
+    world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
+    assert world.wait(timeout=100) == "timeout"
+    assert all(later - earlier == pytest.approx(11.0) for earlier, later in zip(world.looks, world.looks[1:-1]))
+    # The time that was given is not exceeded by a rest.
+    assert world.time <= 101.0
+
+
+BEFORE, SINCE = "2025-12-31T23:59:00Z", "2026-01-01T00:00:03Z"
+
+
+def denied(last):
+    return [row(1, "blocked", final=True, last=last), row(2, "ready")]
+
+
+def test_what_was_denied_before_the_run_is_tried_again_first(monkeypatch):
+    def rows(world):
+        return denied(BEFORE) if world.time < 4 else [row(1, "ready"), row(2, "ready")]
+
+    world = World(monkeypatch, rows)
+    assert world.wait() == "done"
+    # Set once and taken away again.
+    assert [[key, bool(value)] for change in world.patches for key, value in change.items()] == [["nanoagent.k8s/wake", True], ["nanoagent.k8s/wake", False]]
+    assert world.patches[1] == {"nanoagent.k8s/wake": None}
+
+
+def test_what_is_denied_again_ends_the_wait(monkeypatch):
+    world = World(monkeypatch, lambda world: denied(BEFORE if world.time < 3 else SINCE))
+    assert world.wait() == "stuck"
+    assert len(world.patches) == 2 and 5 <= world.time <= 10
+
+
+def test_a_controller_that_says_and_does_nothing_more_is_still_denied(monkeypatch):
+    world = World(monkeypatch, lambda _world: denied(BEFORE))
+    assert world.wait() == "stuck"
+    assert len(world.patches) == 2 and 12 <= world.time <= 17
+
+
+def test_a_controller_that_has_made_a_pod_is_no_longer_denied(monkeypatch):
+    world = World(monkeypatch, lambda _world: denied(BEFORE))
+    world.pods = [{"metadata": {"name": "p1", "creationTimestamp": "2026-01-01T00:00:01Z"}}]
+    assert world.wait(timeout=60) == "timeout"
+
+
+def test_what_is_denied_in_this_run_wakes_nobody(monkeypatch):
+    world = World(monkeypatch, lambda _world: denied("2026-01-01T00:00:00Z"))
+    assert world.wait() == "stuck"
+    assert not world.patches and world.time <= 3
