@@ -22,7 +22,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, secr
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_names, check_options, desired_objects
-from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan, still_needed
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, plan, still_needed
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan_diff import diff
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, node_notes, note_line
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose, detect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import references

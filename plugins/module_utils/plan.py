@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence, Set
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.applyset import MEMBER_LABEL
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, identity, title
-from ansible_collections.nanoagent.k8s.plugins.module_utils.masking import masked
-from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import KEY as MEMORY
-from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_view
+from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import wanted_by
 
 # Fields that the API server never changes in place: the object is deleted and made again, a workload without its pods.
@@ -60,17 +56,6 @@ def changes(steps: list[dict]) -> list[dict]:
     return [step for step in steps if step["action"] != "keep"]
 
 
-def diff(steps: list[dict], manager: str) -> dict:
-    """{"before", "after"} as YAML-like text of the fields that we own; what may be a secret is masked."""
-    before, after = [], []
-    for step in changes(steps):
-        if step["live"] is not None:
-            before.append(_mask(owned_view(step["live"], manager)))
-        if step["desired"] is not None:
-            after.append(_mask(step["desired"], step["live"]))
-    return {"before": _text(before), "after": _text(after), "before_header": "live", "after_header": "wanted"}
-
-
 def _step(obj, live, manager):
     create = {"action": "create", "fields": [], "desired": obj, "live": None}
     if live is None:
@@ -99,14 +84,3 @@ def _value(obj, path):
     for key in path.split("."):
         obj = (obj or {}).get(key)
     return obj
-
-
-def _mask(obj, live=None):
-    if isinstance((obj.get("data") or {}).get(MEMORY), str):
-        # It says the same as the objects beside it.
-        obj = {**obj, "data": {MEMORY: "sha256:" + hashlib.sha256(obj["data"][MEMORY].encode()).hexdigest()}}
-    return masked(obj, live)
-
-
-def _text(objects):
-    return "".join(json.dumps(obj, indent=2, sort_keys=True) + "\n" for obj in objects)

@@ -27,7 +27,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.leftovers import (
     waiting_namespace,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind
-from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import describe, diff, plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import describe, plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan_diff import diff
 
 _WORKLOADS = ("DaemonSet", "Deployment")
 # Seconds between two looks at what is left; more where a look itself takes longer.

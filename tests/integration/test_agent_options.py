@@ -172,7 +172,7 @@ def test_limits_are_a_share_of_the_smallest_node(run_tasks, options, kubectl):
     image = f"registry.example/c@sha256:{'0' * 64}"
     [predicted] = run_tasks([{AGENT: {**options, "image": image, "limit_percent": 5}}], "--check", "--diff")
     limits = {"cpu": f"{int(cores * 50 + 1e-6)}m", "memory": f"{kibibytes * 5 // 100 // 1024}Mi"}
-    shown = "".join(predicted["diff"]["after"].split())
+    [shown] = ["".join(part["after"].split()) for part in predicted["diff"] if part["after_header"].startswith("DaemonSet ")]
     assert f'"limits":{json.dumps(limits, separators=(",", ":"))}' in shown, predicted
 
 

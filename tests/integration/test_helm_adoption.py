@@ -285,7 +285,8 @@ def test_the_module_takes_over_with_the_releases_values(site, run_tasks, cluster
     }
     [predicted] = run_tasks([{MODULE: options}], "--check", "--diff", "-vvvv")
     assert predicted["changed"], predicted
-    assert "https://(hidden)@orc.example" in predicted["diff"]["before"] and "AGENT_REGISTRATION_CODE" in predicted["diff"]["before"]
+    before_it = "".join(part["before"] for part in predicted["diff"])
+    assert "https://(hidden)@orc.example" in before_it and "AGENT_REGISTRATION_CODE" in before_it
     assert old not in run_tasks.process.stdout + run_tasks.process.stderr + json.dumps(predicted)
     assert site.pods() == before and "helm" in site.managers()
 

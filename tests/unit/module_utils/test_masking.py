@@ -12,7 +12,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identit
 from ansible_collections.nanoagent.k8s.plugins.module_utils.masking import masked, masked_text
 from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import KEY as MEMORY
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
-from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import diff, plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan_diff import diff
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options
 
 CANARY = "canary-3f9a17c2"
@@ -152,4 +153,4 @@ def test_the_diff_of_an_adoption_does_not_show_the_charts_secrets(how):
     shown = diff(steps, MANAGER)
     assert CANARY not in json.dumps([shown, adoption["notes"], [step["fields"] for step in steps]])
     for name, value in {"AGENT_REGISTRATION_CODE": "(hidden)", "CURL_ARGS": "-U (hidden)", "ORC_URL": "https://(hidden)@orc.example"}.items():
-        assert f'"name": "{name}",\n                "value": "{value}"' in shown["before"]
+        assert f'"name": "{name}",\n                "value": "{value}"' in "".join(part["before"] for part in shown)

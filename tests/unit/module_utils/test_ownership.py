@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import differences, owned_at, owned_view
-from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, diff, plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan_diff import diff
 
 RECORDED = json.loads((Path(__file__).parents[1] / "data" / "applied.json").read_text())
 MANAGER = RECORDED["manager"]
@@ -165,10 +166,10 @@ def test_a_diff_shows_our_fields_and_no_secret():
         if obj["kind"] == "ConfigMap" and "data" in obj:
             obj["data"]["collector.json"] = "{}"
     shown = diff(plan(desired, live_by_identity(), RECORDED["live"], MANAGER), MANAGER)
-    text = shown["before"] + shown["after"]
+    text = "".join(part["before"] + part["after"] for part in shown)
     secret = next(live for _desired, live in PAIRS if live["kind"] == "Secret")
     assert secret["data"][".dockerconfigjson"] not in text and "Y2FuYXJ5" not in text
-    assert "(hidden, changed)" in shown["after"]
+    assert [part["after_header"] for part in shown if "(hidden, changed)" in part["after"]] == ["Secret recorded/recorded-registry"]
     assert "managedFields" not in text and "resourceVersion" not in text and "status" not in text
 
 
