@@ -168,7 +168,7 @@ def test_a_right_that_is_missing_is_named_and_the_next_run_brings_it_back(run_ta
     given = monitored()
     [first] = run_tasks([{AGENT: given}])
     assert not first.get("failed"), first
-    role = f"{name}-{name}-monitor"
+    role = f"{name}.{name}-monitor"
     rules = json.loads(kubectl("get", "clusterrole", role, "-o", "json"))["rules"]
     less = [{**rule, "resources": [resource for resource in rule["resources"] if resource != "services"]} for rule in rules]
     kubectl("patch", "clusterrole", role, "--type=json", "-p", json.dumps([{"op": "replace", "path": "/rules", "value": less}]))
