@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import select
+import selectors
 import socket
 import ssl
 import struct
@@ -290,17 +290,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exchange(self, server, left) -> Iterator[bytes]:
         """What the server sends, at most `left` bytes of it; what the client sends goes to the server meanwhile."""
-        while left is None or left > 0:
-            ready = [end for end in (server, self.connection) if isinstance(end, ssl.SSLSocket) and end.pending()]
-            for end in ready or select.select([server, self.connection], [], [])[0]:
-                block = end.recv(_BLOCK)
-                if not block:
-                    return
-                if end is self.connection:
-                    server.sendall(block)
-                    continue
-                yield block[:left]
-                left = None if left is None else left - len(block)
+        # Not select(): a process with hundreds of proxies has descriptors beyond the 1,024 that it takes.
+        with selectors.DefaultSelector() as watched:
+            for end in (server, self.connection):
+                watched.register(end, selectors.EVENT_READ)
+            while left is None or left > 0:
+                ready = [end for end in (server, self.connection) if isinstance(end, ssl.SSLSocket) and end.pending()]
+                for end in ready or [key.fileobj for key, _events in watched.select()]:
+                    block = end.recv(_BLOCK)
+                    if not block:
+                        return
+                    if end is self.connection:
+                        server.sendall(block)
+                        continue
+                    yield block[:left]
+                    left = None if left is None else left - len(block)
 
     def _drop_upstream(self):
         if self.upstream is not None:
