@@ -12,7 +12,14 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import selectors
 
 # What the server asks for at each step: an apply that makes an object needs both of the first two.
-_VERBS = {"create": ("create", "patch"), "patch": ("patch",), "recreate": ("get", "delete", "create", "patch"), "delete": ("delete",), "keep": ()}
+_VERBS = {
+    "create": ("create", "patch"),
+    "patch": ("patch",),
+    "recreate": ("get", "delete", "create", "patch"),
+    "release": ("patch",),
+    "delete": ("delete",),
+    "keep": (),
+}
 _ROLES = ("Role", "ClusterRole")
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 _RBAC = "rbac.authorization.k8s.io"

@@ -258,8 +258,11 @@ def _autopilot_beside_others(platforms, daemon_set, nodes, runs):
 
 
 def _no_machines(options, nodes, runs):
+    found: dict[str, list[dict]] = {}
+    for node in nodes:
+        found.setdefault(who_is(node), []).append(node)
     for who, (name, why) in _NO_MACHINES.items():
-        theirs = [node for node in nodes if who_is(node) == who]
+        theirs = found.get(who, [])
         reached = [node for node in theirs if runs(node)]
         if len(theirs) > len(reached):
             yield {"platform": name, **_note("", f"{count(len(theirs) - len(reached), 'node')} left out", why)}

@@ -407,7 +407,7 @@ class Preflight:
     def _plan_text(self):
         if not self.planned:
             return ""
-        numbers = {action: sum(1 for step in self.steps if step["action"] == action) for action in ("create", "patch", "recreate", "delete", "keep")}
+        numbers = {action: sum(1 for step in self.steps if step["action"] == action) for action in ("create", "patch", "recreate", "release", "delete", "keep")}
         return ", ".join(f"{action} {number}" for action, number in numbers.items() if number or action in ("create", "keep"))
 
 

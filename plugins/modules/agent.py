@@ -214,7 +214,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or in check mode would be done, to each object.
+  description:
+    - What was done, or in check mode would be done, to each object. An C(action) is V(create), V(patch), V(recreate), V(keep), V(delete), or V(release)
+      for an object that is to be no longer ours and that pods need, so that it stays.
   type: list
   elements: dict
   returned: O(state) is V(present) or V(absent)

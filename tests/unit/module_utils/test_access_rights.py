@@ -46,6 +46,11 @@ def test_what_is_kept_needs_no_right_to_write_and_what_goes_needs_one_to_delete(
     def gone(steps):
         return [{"action": "delete", "fields": [], "desired": None, "live": step["desired"]} for step in steps if step["desired"]["kind"] == "PriorityClass"]
 
+    def released(steps):
+        return [{**step, "action": "release"} for step in gone(steps)]
+
+    needed = {one for one in words(asked(released, priority_class={"name": "agent"})) if one[1] == "priorityclasses"}
+    assert ("patch", "priorityclasses", "") in needed and ("delete", "priorityclasses", "") not in needed
     assert not {one for one in words(asked(kept)) if one[0] in ("create", "patch", "delete")}
     assert ("delete", "priorityclasses", "") in words(asked(gone, priority_class={"name": "agent"}))
 
