@@ -29,7 +29,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows only fields that the collection owns; values of Secrets, and what looks like a secret elsewhere, are hidden.
+      - Shows each object with the fields that are the collection's or are to be; values of Secrets, and what looks like a secret elsewhere, are hidden.
   idempotent:
     support: full
 options:
