@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, applyset, live
+from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, applyset, live, orphans, outside_objects, pod_security
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decider
@@ -29,7 +29,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import cho
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import references
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
-from ansible_collections.nanoagent.k8s.plugins.module_utils.release import canary_nodes, carry_out
+from ansible_collections.nanoagent.k8s.plugins.module_utils.readable_secrets import readable_notes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.release import canary_nodes, carry_out, former_pods
 from ansible_collections.nanoagent.k8s.plugins.module_utils.render import rendered
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import selectors
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at
@@ -47,7 +48,7 @@ def work(options: dict, run: Run) -> dict:
     options = with_profile_defaults(options)
     if options["state"] != "absent":
         options, names = with_image_names(options)
-        notes = notes + name_notes(names) + idle_notes(options)
+        notes = notes + name_notes(names) + idle_notes(options) + readable_notes(options)
     signed = check_images(options) if options["state"] != "absent" else {}
     result = {**_work(options, run), **signed}
     return {**result, "notes": notes + result.get("notes", [])} if notes else result
@@ -66,13 +67,19 @@ def with_values_file(options: dict, run: Run) -> tuple[dict, list[str]]:
 def _work(options, run):
     check_count("wait_timeout", options["wait_timeout"], 1)
     if options["state"] == "rendered":
-        return rendered(options, run.check_mode, run.diff)
+        return _rendered(options, run)
     if options["state"] == "absent":
         check_names(options)
     with closing(connect(options, run)) as cluster:
         if options["state"] == "absent":
             return absent(cluster, options, run.check_mode, run.diff)
         return present(cluster, options, run.check_mode, run.diff, run.say)
+
+
+def _rendered(options, run):
+    result = rendered(options, run.check_mode, run.diff)
+    steps = [{"desired": obj, "fields": []} for obj in result["manifests"]]
+    return {**result, "notes": result["notes"] + pod_security.notes(options, steps, None, result["manifests"][-1]["spec"]["template"])}
 
 
 def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, say: Callable[[str], None] = silent) -> dict:
@@ -90,7 +97,7 @@ def present(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool, 
     options, seen, steps, adoption = looked["options"], looked["seen"], planned["steps"], planned["adoption"]
     canary_nodes(options, steps, seen["nodes"])
     result = {"changed": bool(changes(steps)) or bool(adoption["patches"]), "actions": [describe(step) for step in steps]}
-    result["notes"] = planned["notes"]
+    result["notes"] = planned["notes"] + outside_objects.notes_of(planned["lacking"], seen["namespace"], options["wait"])
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
     if check_mode:
@@ -127,7 +134,8 @@ def look(cluster: Cluster, options: dict) -> dict:
 def plan_steps(cluster: Cluster, looked: dict) -> dict:
     """The plan of an installation, from what `look` gave, whose "seen" is completed.
 
-    Returns {"steps": of plan.plan, "judged": those that a dry run can judge, "adoption": of helm_release, "notes"}.
+    Returns {"steps": of plan.plan, "judged": those that a dry run can judge, "adoption": of helm_release, "notes", "lacking": of
+    outside_objects, "unread": what somebody else makes and may not be read, as words}.
     """
     options, seen, desired = looked["options"], looked["seen"], looked["desired"]
     strangers = live.strangers(cluster, desired, seen)
@@ -139,11 +147,27 @@ def plan_steps(cluster: Cluster, looked: dict) -> dict:
     check_strangers(found, applyset.set_id(options["name"], options["namespace"]), FIELD_MANAGER, options["force_conflicts"])
     seen["objects"].update(adoption["objects"])
     stay = _stay(cluster, options, desired, seen)
-    steps = plan(applyset.remembering(adoption["desired"], stay), seen["objects"], seen["members"], FIELD_MANAGER, stay) + adoption["steps"]
+    former = former_pods(cluster, options, adoption["desired"][-1], seen)
+    wanted = orphans.remembering(applyset.remembering(adoption["desired"], stay), orphans.left_behind([], seen["parent"]), former["last"])
+    steps = plan(wanted, seen["objects"], seen["members"], FIELD_MANAGER, stay) + adoption["steps"] + orphans.steps_of(former)
     # Before the hand-over Helm's fields would stay beside ours; survey has looked for other managers.
     judged = [step for step in steps if not step["desired"] or identity(step["desired"]) not in adoption["objects"]]
     notes = tier_notes(options, len(looked["eligible"])) + [note_line(note) for note in looked["notes"]] + adoption["notes"]
-    return {"steps": steps, "judged": judged, "adoption": adoption, "notes": notes}
+    notes += orphans.plan_notes(steps, former, options.get("wait", True))
+    notes += pod_security.notes(options, steps, seen["namespace"], desired[-1]["spec"]["template"])
+    return {"steps": steps, "judged": judged, "adoption": adoption, "notes": notes, **_outside(cluster, options, steps, seen)}
+
+
+def _outside(cluster, options, steps, seen):
+    """What the pods need that somebody else makes and that is lacking, and what of it may not be read."""
+    wanted = outside_objects.outside_needs(options, steps)
+    found = live.outside(cluster, options, {need["object"] for need in wanted}, seen)
+    lacking = outside_objects.lacking(wanted, found, set())
+    if any(one["fatal"] for one in lacking) and seen["namespace"] is not None:
+        announced = outside_objects.external_secret_targets(live.external_secrets(cluster, options["namespace"]))
+        lacking = outside_objects.lacking(wanted, found, announced)
+    unread = [f"the {kind} {namespace}/{name}" for kind, namespace, name in sorted({need["object"] for need in wanted} - set(found))]
+    return {"lacking": lacking, "unread": unread}
 
 
 def _stay(cluster, options, desired, seen):

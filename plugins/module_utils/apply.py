@@ -11,7 +11,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.former import former
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
-from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind, note
+from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import forgetting, left_behind, note
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_view
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
 
@@ -57,7 +57,7 @@ def finish(cluster: Cluster, steps: list[dict], parent_live: dict | None, keep_n
     parent = _parent(steps)
     behind = left_behind(steps, parent_live)
     wide = applyset.widened(parent["desired"], parent_live, **note(behind))
-    final = applyset.widened(parent["desired"], None, **note(behind if keep_note else None), **(noticed or {}))
+    final = applyset.widened(forgetting(parent["desired"]), None, **note(behind if keep_note else None), **(noticed or {}))
     if changes(steps) and wide != final:
         cluster.apply(final, force)
 

@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import urlencode
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.nanoagent.k8s.plugins.module_utils import discovery
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure, explain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
     KUBERNETES_IMPORT_ERROR,
@@ -30,7 +32,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.garbage import uncollected
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, kind_of, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, Kind, kind_of, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.masking import masked_text
 from ansible_collections.nanoagent.k8s.plugins.module_utils.openshift_login import log_in, log_out
 from ansible_collections.nanoagent.k8s.plugins.module_utils.patience import pause
@@ -52,7 +54,9 @@ FIELD_MANAGER = "nanoagent.k8s"
 PAGE = 250
 PARALLEL = 6
 _READS = ("GET", "HEAD")
+_JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
+_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
 # What a kubelet sends, after it has said 200, for a container that it has thrown away.
 _NO_LOG = "unable to retrieve container logs for "
 # A server that has answered before is waited for longer than one that perhaps was never there.
@@ -136,6 +140,26 @@ class Cluster:
             raise
         return {text(resource.get("kind")) for resource in records(answer.get("resources"))}
 
+    def discover(self) -> list[tuple[str, list[Kind] | None]]:
+        """Every version of every group that the server serves, as module discovery has them."""
+        answers = self.parallel([partial(self._json, "GET", root, "read", "what the API serves", accept=discovery.ACCEPT) for root in discovery.ROOTS])
+        found = []
+        for answer in answers:
+            versions = discovery.versions_of(answer)
+            if versions is None:
+                names = discovery.named_versions(answer)
+                versions = list(zip(names, self.parallel([partial(self._kinds_of, name) for name in names])))
+            found += versions
+        return found
+
+    def _kinds_of(self, api_version):
+        """The kinds of one version of a group; None where the server behind it does not answer."""
+        path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        try:
+            return discovery.kinds_of(api_version, self._json("GET", path, "read", f"the kinds of {api_version}"))
+        except ApiFailure:
+            return None
+
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict | None:
         """The object, or None where it does not exist."""
         try:
@@ -152,10 +176,23 @@ class Cluster:
         goes. selectors: labelSelector and fieldSelector. A namespace that does not exist holds nothing, a kind that the server
         does not serve has no objects.
         """
+        return self._list_whole(KINDS[kind], namespace, keep or trimmed, selectors)
+
+    def list_metadata(self, kind: Kind, namespace: str) -> list[dict]:
+        """Every object of a kind, which need not be of the table, with apiVersion, kind and metadata alone."""
+
+        def keep(item):
+            metadata = mapping(item.get("metadata"))
+            metadata.pop("managedFields", None)
+            return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}
+
+        return self._list_whole(kind, namespace, keep, {}, _METADATA)[0]
+
+    def _list_whole(self, kind, namespace, keep, selectors, accept=_JSON):
         for attempt in range(3):
             try:
                 with uncollected():
-                    return self._list_pages(kind, namespace, keep or trimmed, {"limit": PAGE, **selectors} if attempt < 2 else dict(selectors))
+                    return self._list_pages(kind, namespace, keep, {"limit": PAGE, **selectors} if attempt < 2 else dict(selectors), accept)
             except ApiFailure as failure:
                 if failure.status == 404:
                     return [], ""
@@ -163,13 +200,13 @@ class Cluster:
                     raise
         raise AssertionError("unreachable")
 
-    def _list_pages(self, kind, namespace, keep, query):
+    def _list_pages(self, kind, namespace, keep, query, accept):
         items = []
         while True:
-            page = self._json("GET", KINDS[kind].path(namespace), "list", KINDS[kind].resource, query)
+            page = self._json("GET", kind.path(namespace), "list", kind.resource, query, accept=accept)
             for item in records(page.get("items")):
-                item.setdefault("kind", kind)
-                item.setdefault("apiVersion", KINDS[kind].api_version)
+                item.setdefault("kind", kind.kind)
+                item.setdefault("apiVersion", kind.api_version)
                 items.append(keep(item))
             metadata = mapping(page.get("metadata"))
             if not metadata.get("continue"):
@@ -345,14 +382,14 @@ class Cluster:
         with ThreadPoolExecutor(min(PARALLEL, len(calls))) as pool:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
-    def _json(self, method, path, verb, target, query=None, body=None, content_type="application/json"):
-        return self._send(method, path, verb, target, query, body, content_type, decode=_object)
+    def _json(self, method, path, verb, target, query=None, body=None, content_type=_JSON, accept=_JSON):
+        return self._send(method, path, verb, target, query, body, content_type, decode=_object, accept=accept)
 
-    def _send(self, method, path, verb, target, query=None, body=None, content_type="application/json", stream=False, timeout=None, decode=None):
+    def _send(self, method, path, verb, target, query=None, body=None, content_type=_JSON, stream=False, timeout=None, decode=None, accept=_JSON):
         """The answer, or what decode makes of it; decode raises ValueError for an answer that cannot be the server's."""
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
         headers = urllib3.HTTPHeaderDict(self._headers())
-        headers["Accept"] = "application/json"
+        headers["Accept"] = accept
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()

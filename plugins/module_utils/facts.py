@@ -63,11 +63,16 @@ def _facts_of_secret(options, seen):
     if not name:
         return {"secret_hashes": {}, "code_note": {}}
     current = credentials.secret_hash(options, seen["secret"])
+    live = seen["objects"].get(("DaemonSet", options["namespace"], options["name"])) or {}
+    live_mark = mapping(at(live, "spec", "template", "metadata", "annotations")).get(credentials.HASH)
     if credentials.coming_secret(options):
-        live = seen["objects"].get(("DaemonSet", options["namespace"], options["name"])) or {}
-        mark, note = rotation.marks(name, current, seen["parent"], mapping(at(live, "spec", "template", "metadata", "annotations")).get(credentials.HASH))
+        mark, note = rotation.marks(name, current, seen["parent"], live_mark)
         return {"secret_hashes": {name: mark}, "code_note": note}
+    if current is None and not options.get("wait", True):
+        # Somebody may make it after the run; until then there is no reason to replace pods.
+        return {"secret_hashes": {name: live_mark}, "code_note": {}}
     if current is None:
         missing = f"has no key {credentials.watched_key(options)}" if seen["secret"] else "does not exist"
-        raise Failure(f"the Secret {options['namespace']}/{name} {missing}", "create it, or correct credentials.existing_secret")
+        first = "it" if seen["namespace"] else "the namespace and it"
+        raise Failure(f"the Secret {options['namespace']}/{name} {missing}", f"create {first}, or correct credentials.existing_secret")
     return {"secret_hashes": {name: current}, "code_note": {}}

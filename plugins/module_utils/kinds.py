@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Kubernetes kinds that the collection works with, and where the API serves them.
 
-A fixed table, so that no run asks the API server for its discovery documents.
+A fixed table: only an uninstall, for what others have in its namespace, asks the API server for its discovery documents.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ _ALL = (
     Kind("CronJob", "batch/v1", "cronjobs", True),
     Kind("Job", "batch/v1", "jobs", True),
     Kind("Deployment", "apps/v1", "deployments", True),
+    Kind("ReplicaSet", "apps/v1", "replicasets", True),
     Kind("ResourceQuota", "v1", "resourcequotas", True),
     Kind("LimitRange", "v1", "limitranges", True),
     Kind("RuntimeClass", "node.k8s.io/v1", "runtimeclasses", False),

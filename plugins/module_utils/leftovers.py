@@ -7,14 +7,37 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import Kind, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import why_down
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
 
-# What runs, holds data or gives an address: a namespace of ours in which somebody has one of these is kept.
+# What runs, holds data or gives an address: a namespace of ours in which these cannot be looked for is kept.
 KINDS_THAT_MATTER = ("Pod", "PersistentVolumeClaim", "Secret", "ConfigMap", "Service", "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
-# What controllers put into every namespace.
-_AUTOMATIC_CONFIG_MAPS = ("kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert")
+# (group, plural) of what nobody loses with a namespace: what is written about other objects there or follows from them, and
+# locks, which whoever holds one makes again. The last two are other names of what RBAC's own group has.
+_WITHOUT_WORTH = {
+    ("", "events"),
+    ("events.k8s.io", "events"),
+    ("", "endpoints"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("apps", "controllerrevisions"),
+    ("coordination.k8s.io", "leases"),
+    ("wgpolicyk8s.io", "policyreports"),
+    ("openreports.io", "reports"),
+    ("authorization.openshift.io", "roles"),
+    ("authorization.openshift.io", "rolebindings"),
+}
+# What controllers put into every namespace: Kubernetes' own, and those of OpenShift, Istio and GKE.
+_AUTOMATIC = {
+    "ConfigMap": ("kube-root-ca.crt", "openshift-service-ca.crt", "istio-ca-root-cert"),
+    "ServiceAccount": ("default", "builder", "deployer"),
+    "RoleBinding.rbac.authorization.k8s.io": ("system:image-pullers", "system:image-builders", "system:deployers"),
+    "ResourceQuota": ("gke-resource-quotas",),
+}
+# On the copies that OLM makes of an operator's description.
+_COPIED = "olm.copiedFrom"
+# Of the NetworkPolicies of Kubernetes that Calico's API shows as some of its own.
+_CALICOS_VIEW = "knp.default."
 _AUTOMATIC_SECRETS = ("kubernetes.io/service-account-token", "kubernetes.io/dockercfg")
 # What the controllers of DaemonSets and Deployments put on their pods: a pod that somebody made by hand may have our labels too.
 _MADE_BY_A_CONTROLLER = {"controller-revision-hash", "pod-template-hash"}
@@ -46,19 +69,32 @@ def is_orphan(pod: dict, selectors: list[dict]) -> bool:
     return made and is_own_pod(pod, selectors) and not any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or [])
 
 
+def has_worth(kind: Kind) -> bool:
+    """Whether somebody would miss an object of this kind that is gone with its namespace."""
+    return (kind.group, kind.plural) not in _WITHOUT_WORTH
+
+
 def foreign_objects(found: list[dict], members: list[dict], selectors: list[dict]) -> list[dict]:
     """Those of `found`, objects in our namespace, that are somebody else's and would be lost with it.
 
-    members: the live objects of our set, its parent and workloads among them. What is ending anyway is left out.
+    members: the live objects of our set, its parent and workloads among them. What is ending anyway is left out, and what
+    belongs to an object that is there: either that is told, or it goes too. Each is told once, whatever groups serve it.
     """
     uids = {member["metadata"]["uid"] for member in members}
-    return [obj for obj in found if not obj["metadata"].get("deletionTimestamp") and not _is_own(obj, uids, selectors) and not _is_automatic(obj)]
+    lasting = {obj["metadata"]["uid"]: obj for obj in reversed(found) if obj["metadata"].get("uid") and not obj["metadata"].get("deletionTimestamp")}
+    owners = uids | lasting.keys()
+    distinct = [obj for obj in found if lasting.get(obj["metadata"].get("uid")) is obj]
+    return [obj for obj in distinct if not _is_own(obj, uids, selectors) and not _is_automatic(obj) and owners.isdisjoint(_owners(obj))]
 
 
 def summary_of(objects: list[dict]) -> str:
-    """`Pod a/b, Secret a/c and 4 more`."""
-    shown = ", ".join(title(obj) for obj in objects[:_SHOWN])
-    return shown + (f" and {len(objects) - _SHOWN} more" if len(objects) > _SHOWN else "")
+    """`Pod a/b, Secret a/c and 4 more`, for objects in namespaces, of whatever kind."""
+    return _first_of([f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}" for obj in objects])
+
+
+def resources_of(kinds: list[Kind]) -> str:
+    """`ingresses.networking.k8s.io, roles.rbac.authorization.k8s.io and 4 more`."""
+    return _first_of([kind.resource for kind in kinds])
 
 
 def is_owed(pod: dict, nodes: dict[str, dict]) -> bool:
@@ -100,14 +136,25 @@ def only_pods_hold(home: dict) -> bool:
     return not told and {*remaining, *unexpected} == {"pods"} and (not failure or (count is not None and int(count[1]) == len(unexpected)))
 
 
+def _first_of(names):
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _owners(obj):
+    return {reference.get("uid") for reference in obj["metadata"].get("ownerReferences") or []}
+
+
 def _is_own(obj, uids, selectors):
-    owners = {reference.get("uid") for reference in obj["metadata"].get("ownerReferences") or []}
-    return obj["metadata"]["uid"] in uids or bool(owners & uids) or (obj["kind"] == "Pod" and is_own_pod(obj, selectors))
+    # A ReplicaSet carries the labels of its pods.
+    return obj["metadata"]["uid"] in uids or bool(_owners(obj) & uids) or (obj["kind"] in ("Pod", "ReplicaSet") and is_own_pod(obj, selectors))
 
 
 def _is_automatic(obj):
-    if obj["kind"] == "ConfigMap":
-        return obj["metadata"]["name"] in _AUTOMATIC_CONFIG_MAPS
+    metadata, group = obj["metadata"], obj.get("apiVersion", "").rpartition("/")[0]
+    if metadata["name"] in _AUTOMATIC.get(f"{obj['kind']}.{group}" if group else obj["kind"], ()) or _COPIED in (metadata.get("labels") or {}):
+        return True
+    if group == "projectcalico.org":
+        return metadata["name"].startswith(_CALICOS_VIEW)
     return obj["kind"] == "Secret" and obj.get("type") in _AUTOMATIC_SECRETS
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, credentials, metrics_scrape, platforms
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity
@@ -73,6 +74,23 @@ def strangers(cluster: Cluster, desired: list[dict], seen: dict) -> dict[tuple, 
     return {identity(obj): obj for obj in found if obj}
 
 
+def outside(cluster: Cluster, options: dict, wanted: set[tuple], seen: dict) -> dict[tuple, dict | None]:
+    """Objects of the namespace that somebody else makes: identity -> object, None where there is none; what may not be read is left out."""
+    if seen["namespace"] is None:
+        return dict.fromkeys(wanted)
+    watched = ("Secret", options["namespace"], credentials.watched_secret(options))
+    asked = sorted(wanted - {watched})
+    answers = cluster.parallel([partial(_readable, cluster.get, kind, name, namespace) for kind, namespace, name in asked])
+    found = {which: answer[0] for which, answer in zip(asked, answers) if answer is not None}
+    return {**found, watched: seen["secret"]} if watched in wanted else found
+
+
+def external_secrets(cluster: Cluster, namespace: str) -> list[dict]:
+    """The ExternalSecrets of the namespace; none where they may not be read."""
+    answer = _readable(cluster.list, "ExternalSecret", namespace)
+    return answer[0][0] if answer else []
+
+
 def other_pods(cluster: Cluster, daemon_set: dict | None, pods: list[dict]) -> list[dict]:
     """The pods of a live DaemonSet whose selector is not ours, as a chart's; without those that are known."""
     if daemon_set is None:
@@ -84,6 +102,16 @@ def other_pods(cluster: Cluster, daemon_set: dict | None, pods: list[dict]) -> l
     known = {pod["metadata"]["uid"] for pod in pods}
     found, _version = cluster.list("Pod", namespace, **query)
     return [pod for pod in found if pod["metadata"]["uid"] not in known]
+
+
+def _readable(read, *which):
+    """(what is there,), or None where the user may not read it."""
+    try:
+        return (read(*which),)
+    except ApiFailure as failure:
+        if failure.status != 403:
+            raise
+        return None
 
 
 def _nothing():

@@ -38,6 +38,8 @@ _FORMS = [
 _NAMED = [
     re.compile(rf"(?<![\w.-])({_NAMED_SO}(?:[\"']?\s{{0,9}}=\s{{0,9}}|[\"']\s{{0,9}}:\s{{0,9}}|:[ \t]{{1,9}})){_VALUE}", re.IGNORECASE),
     re.compile(rf"(?<![\w.-])(-{_NAMED_SO}\s{{1,9}})(?!-){_VALUE}", re.IGNORECASE),
+    # A header needs no space.
+    re.compile(rf"(?<![\w.-])(X-{_NAMED_SO}:[ \t]{{0,9}}){_VALUE}", re.IGNORECASE),
     re.compile(r"(?<![\w-])((?:-[uU]|--user|--proxy-user)[\s=]{0,9}[\"']?)[^\s\"':]{1,100}:[^\s\"']+"),
 ]
 

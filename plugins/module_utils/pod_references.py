@@ -19,22 +19,38 @@ def references(spec: dict, namespace: str) -> set[tuple[str, str, str]]:
 
     Service account, priority class, pull secrets, and the ConfigMaps, Secrets and SecretProviderClasses of volumes and environment.
     """
-    found = {
-        ("ServiceAccount", namespace, text(spec.get("serviceAccountName"))),
-        ("PriorityClass", "", text(spec.get("priorityClassName"))),
-        *(("Secret", namespace, text(one.get("name"))) for one in records(spec.get("imagePullSecrets"))),
-    }
+    return {need["object"] for need in needs(spec, namespace)}
+
+
+def needs(spec: dict, namespace: str) -> list[dict]:
+    """What a pod spec of this namespace names, each time that it does.
+
+    {"object": identity, "field": serviceAccountName|priorityClassName|imagePullSecrets|volumes|env, "keys": [those that are named],
+    "optional": whether pods start without it}. Without a pull secret they do, where the registry or the node lets them.
+    """
+    found = [
+        _need("serviceAccountName", "ServiceAccount", namespace, spec.get("serviceAccountName")),
+        _need("priorityClassName", "PriorityClass", "", spec.get("priorityClassName")),
+        *(_need("imagePullSecrets", "Secret", namespace, one.get("name"), {"optional": True}) for one in records(spec.get("imagePullSecrets"))),
+    ]
     for volume in records(spec.get("volumes")):
-        found |= {(kind, namespace, text(at(volume, field, key))) for field, key, kind in _VOLUMES}
-        found.add(("SecretProviderClass", namespace, text(at(volume, "csi", "volumeAttributes", "secretProviderClass"))))
+        found += [_need("volumes", kind, namespace, at(volume, field, key), volume.get(field)) for field, key, kind in _VOLUMES]
+        found.append(_need("volumes", "SecretProviderClass", namespace, at(volume, "csi", "volumeAttributes", "secretProviderClass")))
         for source in records(at(volume, "projected", "sources")):
-            found |= {(kind, namespace, text(at(source, field, key))) for field, key, kind in _PROJECTED}
+            found += [_need("volumes", kind, namespace, at(source, field, key), source.get(field)) for field, key, kind in _PROJECTED]
     for container in [*records(spec.get("initContainers")), *records(spec.get("containers"))]:
         for variable in records(container.get("env")):
-            found |= {(kind, namespace, text(at(mapping(variable.get("valueFrom")), field, "name"))) for field, kind in _VALUES}
+            source = mapping(variable.get("valueFrom"))
+            found += [_need("env", kind, namespace, at(source, field, "name"), source.get(field)) for field, kind in _VALUES]
         for source in records(container.get("envFrom")):
-            found |= {(kind, namespace, text(at(source, field, "name"))) for field, kind in _WHOLE}
-    return {each for each in found if each[2]}
+            found += [_need("env", kind, namespace, at(source, field, "name"), source.get(field)) for field, kind in _WHOLE]
+    return [need for need in found if need["object"][2]]
+
+
+def _need(field, kind, namespace, name, source=None):
+    source = mapping(source)
+    keys = [text(item.get("key")) for item in [*records(source.get("items")), source] if text(item.get("key"))]
+    return {"object": (kind, namespace, text(name)), "field": field, "keys": keys, "optional": bool(source.get("optional"))}
 
 
 def wanted_by(objects: list[dict]) -> set[tuple[str, str, str]]:

@@ -23,6 +23,8 @@ _SYSCTLS = {
 _VOLUMES = {"name", "configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 _APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
 _PROFILES = ("RuntimeDefault", "Localhost")
+# Of what breaks a level, so many are told in a line of the plan.
+_SHOWN = 3
 
 
 def violations(template: dict, level: str) -> list[str]:
@@ -33,6 +35,30 @@ def violations(template: dict, level: str) -> list[str]:
     containers = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
     found = _baseline(template, spec, containers)
     return found + _restricted(spec, containers) if level == "restricted" else found
+
+
+def verdict(steps: list[dict], home: dict | None, template: dict) -> tuple[str, list[str]]:
+    """(the level that the namespace enforces after these steps of plan.plan, violations() of it); home: the Namespace as it is."""
+    step = next((step for step in steps if step["desired"] and step["desired"]["kind"] == "Namespace"), None)
+    level = level_of(step["desired"]) if step else ""
+    if not level and home and not (step and f"metadata.labels.{LABEL}" in step["fields"]):
+        level = level_of(home)
+    return level, violations(template, level)
+
+
+def told(level: str, broken: list[str], most: int) -> str:
+    """What a namespace enforces and the first few of what a pod has against it, as words."""
+    more = f" and {len(broken) - most} more" if len(broken) > most else ""
+    return f"enforces {level}, and the pod has {', '.join(broken[:most])}{more}"
+
+
+def notes(options: dict, steps: list[dict], home: dict | None, template: dict) -> list[str]:
+    """A line for the plan where the namespace refuses the pod, unless an exemption, of which the API says nothing, lets it in."""
+    level, broken = verdict(steps, home, template)
+    if not broken:
+        return []
+    way = "set pod_security: privileged" if options["create_namespace"] else f"label it {LABEL}=privileged"
+    return [f"the namespace {options['namespace']} {told(level, broken, _SHOWN)}: pods are refused where the cluster has no exemption; {way}"]
 
 
 def level_of(namespace: dict) -> str:

@@ -9,7 +9,17 @@ from contextlib import closing
 from functools import partial
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.nanoagent.k8s.plugins.module_utils import access_rights, admission, findings, platform_rules, reach_job, registry, room
+from ansible_collections.nanoagent.k8s.plugins.module_utils import (
+    access_rights,
+    admission,
+    findings,
+    outside_objects,
+    platform_rules,
+    pod_security,
+    reach_job,
+    registry,
+    room,
+)
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import look, plan_steps, with_values_file
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
@@ -28,10 +38,10 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import asked_kinds, choose, detect
-from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import level_of, violations
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import container_name, with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.readable_secrets import readable_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sandboxes import runtime_class_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import SignaturePolicy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
@@ -49,7 +59,7 @@ def work(options: dict, run: Run) -> dict:
     """The job of the module preflight: its result for its options."""
     options, notes = with_values_file(options, run)
     options, names = with_image_names(with_profile_defaults(options))
-    notes = notes + name_notes(names) + idle_notes(options)
+    notes = notes + name_notes(names) + idle_notes(options) + readable_notes(options)
     check_options(options)
     trust = image_policy(options)
     # A look ahead waits for nothing; the installation does.
@@ -110,7 +120,7 @@ class Preflight:
             "errors": errors,
             "nodes": [self._node_row(row) for row in self.rows],
             "plan": self._plan_text(),
-            "notes": self.planned["notes"] if self.planned else [],
+            "notes": self.planned["notes"] + [one["note"] for one in self.planned["lacking"] if not one["fatal"]] if self.planned else [],
             "requests": dict(self.cluster.requests),
         }
 
@@ -208,10 +218,16 @@ class Preflight:
     def _plan(self):
         failure = self.refusal or self.impossible
         if failure is None:
-            return [finding("plan", "ok", self._plan_text())]
+            return [finding("plan", "ok", self._plan_text()), *self._outside()]
         if admission.is_missing_right(failure):
             return [unread("plan", failure.what)]
         return [finding("plan", "error", failure.what, failure.next_step)]
+
+    def _outside(self):
+        """Findings about what somebody else has to make, and about what of it may not be read."""
+        home = self.looked["seen"]["namespace"]
+        found = [finding("plan", "error", one["note"], outside_objects.way_out([one], home)) for one in self.planned["lacking"] if one["fatal"]]
+        return found + [unread("plan", f"whether {title} is there is not known: it may not be read") for title in self.planned["unread"]]
 
     def _eligibility(self):
         return eligibility_findings(self.rows)
@@ -258,19 +274,18 @@ class Preflight:
 
     def _pod_security(self):
         namespace = self.options["namespace"]
-        made = next((step["desired"] for step in self.steps if step["desired"] and step["desired"]["kind"] == "Namespace"), None)
-        home = made or (self.looked["seen"]["namespace"] if self.looked else None)
-        if home is None:
+        makes = any(step["desired"] and step["desired"]["kind"] == "Namespace" for step in self.steps)
+        home = self.looked["seen"]["namespace"] if self.looked else None
+        if home is None and not makes:
             return [finding("pod_security", "skipped", f"the level of the namespace {namespace} is not known")]
-        level = level_of(home)
+        level, broken = pod_security.verdict(self.steps, home, self.daemon_set["spec"]["template"])
         subject = f"Namespace {namespace}"
         if not level:
             known = "and lets the pod in (dry run)" if self.pod_admitted else "which is privileged where nobody changed it"
             return [finding("pod_security", "ok", f"sets no level of pod security, so the API server's own default holds, {known}", subject=subject)]
-        broken = violations(self.daemon_set["spec"]["template"], level)
         if not broken:
             return [finding("pod_security", "ok", f"enforces {level}, which the pod keeps", subject=subject)]
-        text = f"enforces {level}, and the pod has {', '.join(broken[:6])}"
+        text = pod_security.told(level, broken, 6)
         if self.pod_admitted:
             return [finding("pod_security", "ok", f"{text}; it is let in all the same (dry run), by an exemption", subject=subject)]
         fix = "label the namespace pod-security.kubernetes.io/enforce=privileged, or let the run make one of its own (pod_security: privileged)"

@@ -12,36 +12,49 @@ from collections.abc import Callable
 _FIRST, _NEWS, _SAME = 5.0, 5.0, 30.0
 
 
+class Lines:
+    """Says a line when something takes longer than a moment, again where there is news, and now and then where there is none."""
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        self._say, self._clock = say, clock
+        self._spoke = clock()
+        self._last = ""
+
+    def are_due(self) -> bool:
+        """Whether it is time for a line, if there is news."""
+        return self._clock() - self._spoke >= (_NEWS if self._last else _FIRST)
+
+    def tell(self, text: str, more: str = "") -> None:
+        """Says it, where it is time; more: what goes with it and is no news by itself."""
+        now = self._clock()
+        if self.are_due() and (text != self._last or now - self._spoke >= _SAME):
+            self._spoke, self._last = now, text
+            self._say(text + more)
+
+
 class Progress:
-    """Says a line when the rollout takes longer than a moment; call it with the verdicts as often as you like."""
+    """Says how far a rollout is; call it with the verdicts as often as you like."""
 
     def __init__(self, say: Callable[[str], None], what: str, clock: Callable[[], float] = time.monotonic):
-        self._say, self._what, self._clock = say, what, clock
-        self._began = self._spoke = clock()
+        self._lines, self._what, self._clock = Lines(say, clock), what, clock
+        self._began = clock()
         self._first_ready: int | None = None
-        self._last = ""
 
     def __call__(self, rows: list[dict]) -> None:
         """Takes the verdicts of coverage.verdicts."""
         ready = sum(1 for row in rows if row["state"] == "ready")
         if self._first_ready is None:
             self._first_ready = ready
-        now = self._clock()
-        pause = _FIRST if not self._last else _NEWS
-        if now - self._spoke < pause:
-            return
-        text = progress_text(rows)
-        if text == self._last and now - self._spoke < _SAME:
-            return
-        self._spoke, self._last = now, text
-        self._say(f"{self._what}: {text}{estimate(rows, ready - self._first_ready, now - self._began)}")
+        if self._lines.are_due():
+            self._lines.tell(f"{self._what}: {progress_text(rows)}", estimate(rows, ready - self._first_ready, self._clock() - self._began))
 
 
 def progress_text(rows: list[dict]) -> str:
     """`12 of 50 nodes ready, 3 down, blocked: 2 ImageNotFound (a, b)`. Pure."""
     eligible = [row for row in rows if row["eligible"]]
     parts = [f"{sum(1 for row in eligible if row['state'] == 'ready')} of {len(eligible)} nodes ready"]
-    old = sum(1 for row in eligible if row["state"] == "rolling" and row["reason"] == "OldRevision")
+    # A former agent that holds the port of the new one is replaced in its turn as well.
+    old = sum(1 for row in eligible if row["state"] == "rolling" and row["reason"] in ("OldRevision", "HostPortTaken"))
     on_their_way = sum(1 for row in eligible if row["state"] in ("rolling", "joining")) - old
     down = sum(1 for row in eligible if row["state"] == "node down")
     parts += [f"{count} {word}" for count, word in ((on_their_way, "starting"), (old, "waiting for their turn"), (down, "down")) if count]

@@ -47,6 +47,10 @@ class Reflector(threading.Thread):
         self._stopped = threading.Event()
         self._known = known
 
+    def refreshed(self) -> bool:
+        """Whether objects() are those of now: once the first list has come, the watch sees to it."""
+        return self.synced
+
     def objects(self) -> list[dict]:
         """The objects as last seen."""
         with self._lock:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, report, rotation
+from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary, orphans, report, rotation
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes_of_failure, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret, secret_hash, watched_secret
@@ -17,7 +17,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import a
 from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import Followed, Unavailable, await_deployments
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
-from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import left_behind, replaceable
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready
 from ansible_collections.nanoagent.k8s.plugins.module_utils.progress import Progress
@@ -36,7 +35,7 @@ def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, sa
     steps: of plan.plan; the last one with an object is the DaemonSet's. seen: of live.read. Failure where the rollout
     fails; what is then in the cluster, the message says.
     """
-    force, seen = options["force_conflicts"], {**seen, "at": cluster.now()}
+    force, seen = options["force_conflicts"], {**seen, "at": cluster.now(), "left_behind": orphans.left_behind(steps, seen["parent"])}
     step = _daemon_set_step(steps)
     chosen = canary_nodes(options, steps, seen["nodes"])
     if chosen:
@@ -63,6 +62,23 @@ def canary_nodes(options: dict, steps: list[dict], nodes: list[dict]) -> list[st
     return canary.choose(options["canary"], verdicts(step["desired"], nodes, [], "", []), nodes)
 
 
+def former_pods(cluster: Cluster, options: dict, wanted: dict, seen: dict) -> dict:
+    """What becomes of the pods that an earlier run left behind, as orphans.fates says it; no request where it left none.
+
+    wanted: the DaemonSet. seen: of live.read, with strangers and the pods of the live DaemonSet. A preflight's options have no "wait".
+    """
+    labels = orphans.left_behind([], seen["parent"])
+    pods = _labelled(cluster, options["namespace"], labels) if labels else []
+    daemon_set = seen["objects"].get(identity(wanted))
+    go, stay = [], orphans.orphans(pods)
+    if stay and daemon_set and not daemon_set["metadata"].get("deletionTimestamp"):
+        # The live pods on the nodes that are wanted: a canary that was cut short has kept it from some.
+        revision = _revision(cluster, daemon_set, seen["pods"])
+        rows = verdicts({**daemon_set, "spec": wanted["spec"]}, seen["nodes"], seen["pods"], revision, [], cluster.now())
+        go, stay = orphans.replaceable(pods, rows)
+    return orphans.fates(go, stay, seen["nodes"], options.get("wait", True))
+
+
 def _daemon_set_step(steps):
     return next(step for step in steps if step["desired"] and step["desired"]["kind"] == "DaemonSet")
 
@@ -70,22 +86,24 @@ def _daemon_set_step(steps):
 def _see_through(cluster, options, steps, step, seen, notes, say):
     """What follows the writing: waiting for the nodes, and removing what is no longer wanted."""
     force = options["force_conflicts"]
+    members = [each for each in steps if not orphans.is_former(each)]
     if not options["wait"]:
-        apply.finish(cluster, steps, seen["parent"], True, force)
+        _delete(cluster, [each["live"] for each in steps if orphans.is_former(each)])
+        apply.finish(cluster, members, seen["parent"], orphans.is_remembered(steps), force)
         return {"notes": notes}
-    behind = left_behind(steps, seen["parent"])
+    behind = seen["left_behind"]
     # Where nothing was written, what was read says already whether all is well.
-    rows = [] if changes(steps) or behind else _rows_if_done(cluster, step["desired"], seen)
+    rows = [] if changes(steps) else _rows_if_done(cluster, step["desired"], seen)
     deployments = [each["desired"] for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"]
     rows = _await_all(cluster, options, steps, step, seen, rows, deployments, say)
     stay = _remove_left_behind(cluster, options["namespace"], behind, rows) if behind else []
-    apply.finish(cluster, steps, seen["parent"], bool(stay), force, _code_that_came(cluster, options, steps))
+    apply.finish(cluster, members, seen["parent"], bool(stay), force, _code_that_came(cluster, options, steps))
     return {**_facts(rows), "notes": [*notes, *_owed(rows)]}
 
 
 def _await_all(cluster, options, steps, step, seen, rows, deployments, say):
     """The verdicts when the DaemonSet, unless `rows` say that it is well, and the Deployments beside it are; Failure where one cannot be."""
-    beside = [Followed(cluster, each) for each in deployments]
+    beside = [Followed(cluster, each, seen["at"]) for each in deployments]
     latest = list(rows)
 
     def look(newest):
@@ -95,11 +113,10 @@ def _await_all(cluster, options, steps, step, seen, rows, deployments, say):
 
     try:
         if not rows:
-            known = seen["nodes"], seen["node_version"]
-            outcome, latest = _await(cluster, options, step["desired"], say, "rollout", seen, known_nodes=known, look=look)
+            outcome, latest = _await(cluster, options, step["desired"], say, "rollout", seen, look=look)
             if outcome != "done":
                 _give_up(cluster, options, steps, step, seen, outcome, latest, say, "the rollout")
-        await_deployments(cluster, deployments, options["wait_timeout"])
+        await_deployments(beside, options["wait_timeout"], say)
     except Unavailable as failure:
         if not _may_go_back(options, step, seen):
             raise
@@ -129,7 +146,7 @@ def _facts(rows):
     return {"summary": summary(rows), "table": report.table(rows)}
 
 
-def _await(cluster, options, daemon_set, say, what, seen, nodes=None, known_nodes=None, look=None):
+def _await(cluster, options, daemon_set, say, what, seen, nodes=None, look=None):
     """What await_rollout says; look: is given the verdicts at every look as well."""
     told = Progress(say, f"{what} of {title(daemon_set)}")
 
@@ -138,8 +155,27 @@ def _await(cluster, options, daemon_set, say, what, seen, nodes=None, known_node
         if look:
             look(rows)
 
-    secret = coming_secret(options)
-    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known_nodes, secret, seen["at"])
+    known, labels = (seen["nodes"], seen["node_version"]), seen["left_behind"]
+    turns = _Turns(cluster, options["namespace"], labels, nodes, say) if labels else None
+    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known, coming_secret(options), seen["at"], turns)
+
+
+class _Turns:
+    """Former pods go as orphans.turns says, where they hold the port that the new ones need; nothing is asked for where none is held."""
+
+    def __init__(self, cluster, namespace, labels, nodes, say):
+        self._cluster, self._namespace, self._labels, self._nodes, self._say = cluster, namespace, labels, nodes, say
+        self._told = False
+
+    def __call__(self, daemon_set, rows):
+        if not any(row["reason"] == "HostPortTaken" for row in rows):
+            return rows
+        go, rows = orphans.turns(daemon_set, rows, _labelled(self._cluster, self._namespace, self._labels), self._nodes)
+        if go and not self._told:
+            self._told = True
+            self._say(f"former pods of {title(daemon_set)} hold the node's port: on each node in turn there is a moment without an agent")
+        _delete(self._cluster, go)
+        return rows
 
 
 def _rows_if_done(cluster, wanted, seen):
@@ -192,7 +228,7 @@ def _try_on_a_few(cluster, options, steps, step, seen, chosen, say):
 
 def _replace_pods(cluster, pods, nodes):
     old = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") in nodes and not pod["metadata"].get("deletionTimestamp")]
-    cluster.parallel([partial(cluster.delete, pod) for pod in old])
+    _delete(cluster, old)
 
 
 def _unproven(cluster, namespace, daemon_set, rows):
@@ -258,8 +294,15 @@ def _last_log(cluster, namespace, rows):
 
 def _remove_left_behind(cluster, namespace, labels, rows):
     """Deletes the pods that nobody controls any more where a new one has taken over; those that have to stay."""
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    pods, _version = cluster.list("Pod", namespace, labelSelector=selector)
-    go, stay = replaceable(pods, rows)
-    cluster.parallel([partial(cluster.delete, pod) for pod in go])
+    go, stay = orphans.replaceable(_labelled(cluster, namespace, labels), rows)
+    _delete(cluster, go)
     return stay
+
+
+def _labelled(cluster, namespace, labels):
+    pods, _version = cluster.list("Pod", namespace, labelSelector=",".join(f"{key}={value}" for key, value in sorted(labels.items())))
+    return pods
+
+
+def _delete(cluster, pods):
+    cluster.parallel([partial(cluster.delete, pod) for pod in pods])

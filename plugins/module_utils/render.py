@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import textwrap
 import traceback
 
 from ansible.module_utils.basic import missing_required_lib
@@ -13,6 +16,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import given_v
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.files import synchronise
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import KEY as MEMORY
+from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import recall
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platform_rules import adjust, note_line
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import choose
@@ -29,6 +34,8 @@ except ImportError:
 MARK = "# Made by nanoagent.k8s; what is changed here is lost at the next rendering."
 BUNDLE = "bundle.yaml"
 KUSTOMIZATION = "kustomization.yaml"
+# What the set's parent remembers, as it stands in a file: the key, and below it lines that are further in.
+_REMEMBERED = re.compile(rf"^(?P<head>(?P<indent> *){re.escape(MEMORY)}: \|\n)(?P<lines>(?:(?P=indent) +\S.*\n)+)", re.MULTILINE)
 
 
 def rendered(options: dict, check_mode: bool = False, want_diff: bool = False) -> dict:
@@ -87,7 +94,26 @@ def _file_name(number, obj):
 
 
 def _diff(step):
-    return {"before": step["before"], "after": step["after"], "before_header": step["path"], "after_header": step["path"]}
+    return {"before": _readable(step["before"]), "after": _readable(step["after"]), "before_header": step["path"], "after_header": step["path"]}
+
+
+def _readable(text):
+    """A file's text with each object that the set's parent remembers as its name and digest; what changed of it is told where it stands itself."""
+    return _REMEMBERED.sub(_by_digest, text)
+
+
+def _by_digest(found):
+    objects = recall({"data": {MEMORY: textwrap.dedent(found["lines"])}})
+    if objects is None:
+        return found[0]
+    lines = (f"{found['indent']}  {_name(obj)} sha256:{hashlib.sha256(json.dumps(obj, sort_keys=True).encode()).hexdigest()[:16]}\n" for obj in objects)
+    return found["head"] + "".join(lines)
+
+
+def _name(obj):
+    # Whoever edited a file may have put any kind there.
+    metadata = obj["metadata"]
+    return f"{obj['kind']} {metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else f"{obj['kind']} {metadata['name']}"
 
 
 def _dump(data):

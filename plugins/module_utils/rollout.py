@@ -14,6 +14,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluste
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.listing import Listing
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_at
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import event_last
@@ -27,16 +28,23 @@ _ENOUGH = 0.1
 # Events that say what keeps pods away, of the DaemonSet and of its pods.
 EVENTS = {"fieldSelector": "type!=Normal"}
 # For how long the controller's former failures prove nothing, in seconds, once it was woken.
-_RETRY = 10.0
+RETRY = 10.0
 # Set and taken away again to wake the controller.
 _WAKE = "nanoagent.k8s/wake"
 # States that a rollout waits for.
 _OPEN = ("rolling", "blocked", "joining", "unknown")
-# Pause after a look at all nodes, in times of what the look took: at most, and at least where the controller's own counters say
-# that it has ended. Where there are thousands of nodes the machines of the control plane, which may be this one, have more to do
-# than to be looked at.
+# Pause after a look at all nodes, in times of what the look took: at most, and at least where the controller's own counters said
+# that it had ended and it had not. Where there are thousands of nodes the machines of the control plane, which may be this one, have
+# more to do than to be looked at.
 _REST, _SHORT_REST = 40, 4
+# From so many nodes on the pods are listed at each look as long as the rollout is fast: each pod changes some six times, and a watch
+# tells every time the whole of it. That costs as much as a list every five seconds where 5 % of the nodes follow in that time, so a
+# rollout that is slower in so many looks in a row is watched. At the beginning of an update there are fewer ready nodes at first.
+_MANY, _SLOW_LOOKS = 200, 3
 _LONGEST_REST, _REST_STEP = 5.0, 0.02
+# How many such rests more there may be before the next look where the counters grow by this share of all nodes in each: too little
+# goes wrong then for the wait to be ended.
+_PATIENCE, _GOOD_SPEED = 2, 0.05
 
 
 def selectors(name: str, daemon_set: dict | None = None) -> dict[str, dict[str, str]]:
@@ -71,7 +79,7 @@ def judge(daemon_set: dict, rows: list[dict], old_is_fine: bool = False) -> str:
     if not open_rows:
         return "done" if any(row["state"] == "ready" or (old_is_fine and row["ready"]) for row in rows) else "waiting"
     final = sum(1 for row in open_rows if row["final"])
-    moving = [row for row in open_rows if not _is_old(row) and not row["final"]]
+    moving = [row for row in open_rows if not _waits_for_its_turn(row) and not row["final"]]
     if final and not moving:
         return "stuck"
     return "failing" if final > max(1, _ENOUGH * sum(1 for row in rows if row["eligible"])) else "waiting"
@@ -124,6 +132,17 @@ def _is_old(row):
     return row["state"] == "rolling" and row["reason"] == "OldRevision"
 
 
+def _waits_for_its_turn(row):
+    """Whether the node has an agent that is to be replaced, of an earlier revision or of a DaemonSet that is gone (orphans.turns)."""
+    return _is_old(row) or (row["state"] == "rolling" and row["reason"] == "HostPortTaken")
+
+
+def unavailable_budget(daemon_set: dict, count: int) -> int:
+    """How many of `count` nodes may be without a ready agent at a time: what maxUnavailable allows, at least one. Pure."""
+    rolling = (daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
+    return max(1, _share(rolling.get("maxUnavailable", 1), count))
+
+
 def _share(value, count):
     """maxUnavailable as a number; a percentage is rounded up, as the controller does."""
     if isinstance(value, int):
@@ -152,6 +171,7 @@ def await_rollout(
     known_nodes: tuple[list[dict], str] | None = None,
     coming: str | None = None,
     since: float | None = None,
+    turns: Callable[[dict, list[dict]], list[dict]] | None = None,
 ) -> tuple[str, list[dict]]:
     """(done | stuck | failing | timeout, verdicts) of a DaemonSet.
 
@@ -160,30 +180,38 @@ def await_rollout(
     list that was made before, so that they need not be listed once more. coming: name of a Secret that somebody else is about to
     make; pods that lack it are on their way. since: the server's clock when the run began to write. Pods that the controller could
     not make before that it may be able to make now, so it is woken, and only what it says or leaves undone after that counts.
+    turns: is given the DaemonSet and the verdicts at every look, makes room where it has to, and gives the verdicts that count.
     """
     changed = threading.Event()
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
     query = selectors(name, wanted)
-    reflectors = {kind: Reflector(cluster, changed, kind, namespace, **query[kind]) for kind in query}
-    reflectors["Node"] = Reflector(cluster, changed, "Node", known=known_nodes)
+    reflectors = {"Node": Reflector(cluster, changed, "Node", known=known_nodes)}
+    for kind in ("DaemonSet", "ControllerRevision", "Event"):
+        reflectors[kind] = Reflector(cluster, changed, kind, namespace, **query[kind])
+    many = known_nodes is not None and len(known_nodes[0]) >= _MANY
+    # The last, so that nothing is listed before the others are known.
+    reflectors["Pod"] = Listing(cluster, "Pod", namespace, **query["Pod"]) if many else Reflector(cluster, changed, "Pod", namespace, **query["Pod"])
     for reflector in reflectors.values():
         reflector.start()
     try:
-        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since)
+        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since, turns)
     finally:
         for reflector in reflectors.values():
             reflector.stop()
 
 
-def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since):
+def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since, turns):
     deadline = time.monotonic() + timeout
     retry = _Retry(cluster, since)
     hopeless, hopeless_since, rows = "", 0.0, []
+    slow_looks, looked_at = 0, []
     while True:
         changed.clear()
         _raise_failures(reflectors)
-        synced = all(reflector.synced for reflector in reflectors.values())
         began = time.monotonic()
+        # Not two copies of thousands of pods at a time.
+        seen = {}
+        synced = all(reflector.refreshed() for reflector in reflectors.values())
         if synced:
             seen = {kind: reflector.objects() for kind, reflector in reflectors.items()}
             daemon_set = next(iter(seen["DaemonSet"]), None)
@@ -194,6 +222,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
             rows = verdicts(daemon_set, seen["Node"], seen["Pod"], revision, events, cluster.now())
             rows = awaiting_secret(rows, coming) if coming else rows
             rows = retry.doubted(rows, daemon_set, seen["Pod"])
+            rows = turns(daemon_set, rows) if turns else rows
             counted = [row for row in rows if nodes is None or row["node"] in nodes]
             if progress:
                 progress(counted)
@@ -206,6 +235,9 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
                 hopeless, hopeless_since = (outcome, time.monotonic()) if outcome in _SETTLE else ("", 0.0)
             if hopeless and time.monotonic() - hopeless_since >= _SETTLE[hopeless]:
                 return outcome, counted
+            slow_looks, looked_at = 0 if _gets_on(looked_at, seen["DaemonSet"]) else slow_looks + 1, seen["DaemonSet"]
+            if isinstance(reflectors["Pod"], Listing) and slow_looks == _SLOW_LOOKS:
+                reflectors["Pod"] = reflectors["Pod"].watched(changed)
         now = time.monotonic()
         took = now - began
         if now >= deadline:
@@ -215,15 +247,35 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
         # However long a look takes, the next one comes when there is something to decide.
         due = min(deadline, hopeless_since + _SETTLE[hopeless]) if hopeless else deadline
         changed.wait(max(0.0, min(due - now, 0.5 if hopeless else 5.0)))
-        _rest(took, reflectors["DaemonSet"], due)
+        _rest(took, reflectors["DaemonSet"], due, looked_at)
 
 
-def _rest(took, daemon_sets, due):
+def _rest(took, daemon_sets, due, looked_at):
+    """Rests after a look; looked_at: the DaemonSets of that look."""
     now = time.monotonic()
-    end = min(due, now + min(_LONGEST_REST, _REST * took))
-    time.sleep(max(0.0, min(end - now, _SHORT_REST * took)))
-    while (left := end - time.monotonic()) > 0 and not any(map(_counts_as_done, daemon_sets.objects())):
-        time.sleep(min(_REST_STEP, left))
+    rest = min(_LONGEST_REST, _REST * took)
+    if any(map(_counts_as_done, looked_at)):
+        # What the counters say was looked into, and is not so.
+        time.sleep(max(0.0, min(due - now, rest, _SHORT_REST * took)))
+    end, patience = min(due, now + rest), _PATIENCE if rest == _LONGEST_REST else 0
+    while not any(map(_counts_as_done, daemon_sets.objects())):
+        left = end - time.monotonic()
+        if left <= 0:
+            if not patience or end == due or not _gets_on(looked_at, daemon_sets.objects()):
+                return
+            end, patience, looked_at = min(due, end + rest), patience - 1, daemon_sets.objects()
+        time.sleep(max(0.0, min(_REST_STEP, end - time.monotonic())))
+
+
+def _gets_on(before, now):
+    """Whether the counters tell of a rollout at good speed since then."""
+
+    def counted(daemon_sets):
+        status = at(next(iter(daemon_sets), {}), "status") or {}
+        return (status.get("numberReady") or 0) + (status.get("updatedNumberScheduled") or 0), status.get("desiredNumberScheduled") or 0
+
+    (earlier, _wanted), (later, wanted) = counted(before), counted(now)
+    return later - earlier >= _GOOD_SPEED * wanted > 0
 
 
 def _counts_as_done(daemon_set):
@@ -246,16 +298,18 @@ class _Retry:
         if self._since is None or not any(_is_old_news(row, self._since) for row in rows):
             return rows
         if self._woken is None:
-            self._wake(daemon_set)
+            wake(self._cluster, daemon_set)
             self._woken = time.monotonic()
         made = any((seconds(pod["metadata"].get("creationTimestamp")) or 0) >= self._since for pod in pods)
         # The controller drops its events where there were many of one object, so the old one may be the last.
-        return doubted(rows, self._since) if made or time.monotonic() - self._woken < _RETRY else rows
+        return doubted(rows, self._since) if made or time.monotonic() - self._woken < RETRY else rows
 
-    def _wake(self, daemon_set):
-        # Any change will do; taken away again, it leaves the object as it was.
-        for value in (stamp(self._cluster.now()), None):
-            self._cluster.patch(daemon_set, {"metadata": {"annotations": {_WAKE: value}}})
+
+def wake(cluster: Cluster, obj: dict) -> None:
+    """Lets the controller of the object, which waits longer after each failure, try again at once."""
+    # Any change will do; taken away again, it leaves the object as it was.
+    for value in (stamp(cluster.now()), None):
+        cluster.patch(obj, {"metadata": {"annotations": {_WAKE: value}}})
 
 
 def _nudge(cluster, pods, names):

@@ -11,11 +11,13 @@ from functools import partial
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset, memory
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.discovery import not_among
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.leftovers import (
     KINDS_THAT_MATTER,
     foreign_objects,
+    has_worth,
     is_orphan,
     is_owed,
     is_own_pod,
@@ -23,6 +25,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.leftovers import (
     made_again,
     only_pods_hold,
     own_selectors,
+    resources_of,
     summary_of,
     waiting_namespace,
 )
@@ -31,8 +34,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import describe
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan_diff import diff
 
 _WORKLOADS = ("DaemonSet", "Deployment")
-# Seconds between two looks at what is left; more where a look itself takes longer.
-_POLL = 0.3
+# Seconds between two looks at what is left; at least so many times what a look itself took, which costs the API server as much.
+_POLL, _REST = 0.3, 5
 # How old, in seconds, what is known of the nodes may be.
 _NODES_AGE = 5.0
 _SHOWN = 5
@@ -41,14 +44,17 @@ _SHOWN = 5
 def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -> dict:
     """Removes exactly what carries the set's label, and the namespace where we made it; the module's result.
 
-    {"changed", "actions", "kept": [line], "owed": [{"object", "node", "reason"}], "requests"}. kept: what stays on purpose.
-    owed: what only the kubelet of a node that is down can end; it does not make the uninstall fail. Failure with
-    "leftovers", shaped like owed, where anything else is left after options["wait_timeout"] seconds.
+    {"changed", "actions", "kept": [line], "warnings": [line], "owed": [{"object", "node", "reason"}], "requests"}. kept: what
+    stays on purpose. warnings: of a namespace that goes though this user cannot see all that it holds. owed: what only the
+    kubelet of a node that is down can end; it does not make the uninstall fail. Failure with "leftovers", shaped like owed,
+    where anything else is left after options["wait_timeout"] seconds, or the namespace is since the API has no answer for what
+    it holds.
     """
     seen = _read(cluster, options)
     takes_namespace = _takes_namespace(seen, options["namespace"])
     steps = _steps(seen, takes_namespace)
     result = {"changed": bool(steps), "actions": [describe(step) for step in steps], "kept": _kept(seen, options["namespace"])}
+    result["warnings"] = _unseen(seen, options["namespace"]) if takes_namespace else []
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
     ending = _Ending(cluster, options, seen, takes_namespace)
@@ -56,6 +62,10 @@ def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -
         _delete(cluster, steps, ending, options, result)
     result["owed"] = ending.owed()
     result["requests"] = dict(cluster.requests)
+    unanswered = _unanswered(seen, options["namespace"])
+    if unanswered in result["kept"] and not check_mode:
+        row = {"object": title(seen["home"]), "node": "", "reason": "what it holds is not known"}
+        raise Failure(unanswered, "bring the server of these kinds back, or take its APIService away for good, and run again", **result, leftovers=[row])
     return result
 
 
@@ -73,16 +83,16 @@ def _read(cluster, options):
     members, unknown = _search(cluster, parent, namespace, identifier)
     selectors = own_selectors(name, members, left_behind([], parent))
     ours = applyset.is_member(home, identifier)
-    found, refused = _contents(cluster, namespace) if ours else ([], [])
-    pods = [obj for obj in found if obj["kind"] == "Pod"] if ours and "Pod" not in refused else _pods(cluster, namespace, selectors)
+    contents = _contents(cluster, namespace) if ours else {"found": [], "refused": [], "unseen": [], "silent": []}
+    every_pod = ours and "Pod" not in contents["refused"]
+    pods = [obj for obj in contents["found"] if obj["kind"] == "Pod"] if every_pod else _pods(cluster, namespace, selectors)
     return {
         "home": home,
         "parent": parent,
         "members": members,
         "unknown": unknown,
         "ours": ours,
-        "found": found,
-        "refused": refused,
+        **contents,
         "pods": pods,
         "selectors": selectors,
         "identifier": identifier,
@@ -122,9 +132,42 @@ def _get_if_allowed(cluster, kind, namespace, name):
 
 
 def _contents(cluster, namespace):
-    """(objects that matter in the namespace, kinds that this user may not list there)."""
-    found, refusals = _list_each(cluster, KINDS_THAT_MATTER, namespace)
-    return found, list(refusals)
+    """{"found", "refused", "unseen", "silent"}: what the namespace holds, and what of it is not known.
+
+    found: its objects, those of KINDS_THAT_MATTER whole and first, of the others the metadata. refused: those of
+    KINDS_THAT_MATTER that this user may not list. unseen: the other kinds (Kind) that he may not list, None where he may not
+    know which there are. silent: names of kinds and of versions of groups whose server does not answer.
+    """
+    versions, (found, refusals) = cluster.parallel([partial(_served, cluster), partial(_list_each, cluster, KINDS_THAT_MATTER, namespace)])
+    known = {(KINDS[kind].api_version, KINDS[kind].plural) for kind in KINDS_THAT_MATTER}
+    others = [kind for kind in not_among(versions or [], known) if has_worth(kind)]
+    answers = cluster.parallel([partial(_metadata_or_failure, cluster, kind, namespace) for kind in others])
+    failed = [(kind, answer) for kind, answer in zip(others, answers) if isinstance(answer, ApiFailure)]
+    unseen = [kind for kind, failure in failed if failure.status == 403]
+    silent = [api_version for api_version, kinds in versions or [] if kinds is None]
+    return {
+        "found": [*found, *(obj for answer in answers if not isinstance(answer, ApiFailure) for obj in answer)],
+        "refused": list(refusals),
+        "unseen": None if versions is None else unseen,
+        "silent": [*silent, *(kind.resource for kind, failure in failed if failure.status != 403)],
+    }
+
+
+def _served(cluster):
+    """What the API serves; None where this user may not know."""
+    try:
+        return cluster.discover()
+    except ApiFailure as failure:
+        if failure.status in (403, 404):
+            return None
+        raise
+
+
+def _metadata_or_failure(cluster, kind, namespace):
+    try:
+        return cluster.list_metadata(kind, namespace)
+    except ApiFailure as failure:
+        return failure
 
 
 def _list_each(cluster, kinds, namespace, **selectors):
@@ -168,7 +211,21 @@ def _kept_namespace(seen, namespace):
         return [f"Namespace {namespace}: it holds what is not ours: {summary_of(foreign)}"]
     if seen["refused"]:
         return [f"Namespace {namespace}: this user may not list {_resources(seen['refused'])} there, so what else it holds is not known"]
-    return []
+    return [_unanswered(seen, namespace)] if seen["silent"] else []
+
+
+def _unanswered(seen, namespace):
+    # Nor could Kubernetes end the namespace before it can look there.
+    return f"Namespace {namespace}: the API has no answer for {', '.join(seen['silent'])}, so what else it holds is not known"
+
+
+def _unseen(seen, namespace):
+    """A line about the kinds of which objects may go with the namespace that nobody saw."""
+    if seen["home"]["metadata"].get("deletionTimestamp") or seen["unseen"] == []:
+        return []
+    if seen["unseen"] is None:
+        return [f"Namespace {namespace} goes with whatever it holds beside workloads and their data: this user may not read which kinds the API serves"]
+    return [f"Namespace {namespace} goes with whatever it holds of {resources_of(seen['unseen'])}: this user may not list them there"]
 
 
 def _resources(kinds):
@@ -268,7 +325,7 @@ class _Ending:
             if not left or hopeless or now > deadline:
                 return [leftover(obj, self._known_nodes(), self._uids) for obj in left]
             kinds = sorted({obj["kind"] for obj in self._objects})
-            time.sleep(min(max(_POLL, 2 * (now - began)), max(_POLL, deadline - now)))
+            time.sleep(min(max(_POLL, _REST * (now - began)), max(_POLL, deadline - now)))
 
     def _look(self, kinds):
         self._pods = self._cluster.list("Pod", self._namespace)[0] if self._all_pods else _pods(self._cluster, self._namespace, self._selectors)

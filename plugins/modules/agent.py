@@ -286,7 +286,9 @@ rolled_back:
   type: bool
   returned: the rollout failed
 notes:
-  description: What is done differently on this platform, what a values file or a Helm release leaves open, which nodes are down and follow later; a line each.
+  description:
+    - What is done differently on this platform, what a values file or a Helm release leaves open, which nodes are down and follow later, what becomes of
+      the pods of a DaemonSet that had to be made anew; a line each.
   type: list
   elements: str
   returned: O(state) is V(present) or V(rendered)

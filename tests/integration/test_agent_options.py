@@ -240,6 +240,31 @@ def test_a_changed_secret_of_the_user_s_replaces_the_pods_once(run_tasks, option
     assert CANARY[::-1] not in told and base64.b64encode(CANARY[::-1].encode()).decode() not in told
 
 
+def test_what_others_make_is_missed_at_once_and_secrets_in_arguments_show_nowhere(run_tasks, options, kubectl, name, tmp_path):
+    secrets = {"curl_args": f"-u user:{CANARY} -H 'X-Api-Token: {CANARY}-2'", "extra_env": [{"name": "A_PASSWORD", "value": f'{CANARY}"3'}]}
+    given = {
+        **options,
+        "profile": "spyderbat",
+        "image": f"registry.example/c@sha256:{'0' * 64}",
+        "credentials": {"existing_secret": {"name": "own"}},
+        **secrets,
+    }
+    files = {**given, "state": "rendered", "render_dir": str(tmp_path / "manifests")}
+    tasks = [{AGENT: given}, {AGENT: {**given, "wait": False}, "check_mode": True}, {AGENT: files}]
+    kubectl("create", "namespace", name)
+    [missing, ahead, written_out] = run_tasks(tasks, "--diff", "-vvvv")
+    told = run_tasks.process.stdout + run_tasks.process.stderr
+    assert f"the Secret {name}/own does not exist (credentials.existing_secret): no pod starts without it. Next: create it" in one_line(missing)
+    assert kubectl("get", "daemonsets,serviceaccounts,configmaps", "-n", name, "-l", "app.kubernetes.io/managed-by=nanoagent.k8s", "-o", "name") == ""
+    assert any(note.startswith(f"the Secret {name}/own does not exist") for note in ahead["notes"]) and ahead["changed"]
+    assert any(note.startswith("curl_args: ") for note in ahead["notes"]) and any(note.startswith("extra_env A_PASSWORD: ") for note in written_out["notes"])
+    assert CANARY not in told and CANARY in (tmp_path / "manifests" / "bundle.yaml").read_text()
+
+    kubectl("create", "secret", "generic", "own", "-n", name, "--from-literal=other=x")
+    [missing] = run_tasks([{AGENT: given}], "--check")
+    assert f"the Secret {name}/own has no key registration-code (credentials.existing_secret)" in one_line(missing)
+
+
 def test_metrics_are_there_to_be_scraped(run_tasks, options, push, shipped, kubectl, name):
     rule = {"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}], "ports": [{"port": 9}]}
     policy = {"network_policy": True, "network_policy_egress": [rule]}

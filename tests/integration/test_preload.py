@@ -73,10 +73,11 @@ def test_containerd_gets_an_image_under_tag_and_digest(run_tasks, archive, tmp_p
         assert done["changed"] and done["copied"] == os.path.getsize(path) and done["diff"] == foretold["diff"]
         assert names(socket) == sorted([NAME, pinned])
         assert done["images"] == [{"names": [NAME, pinned], "digest": digest, "changed": True, "before": {NAME: None, pinned: None}}]
-        before = ctr(socket, "content", "ls", "-q")
+        before = ctr(socket, "content", "ls", "-q").split()
         [again, known] = run_tasks([task, {NODE_IMAGE: {"contents": done["contents"], "runtime": "containerd", "address": socket}}])
         assert not again["changed"] and again["copied"] == 0 and not known["changed"]
-        assert ctr(socket, "content", "ls", "-q") == before
+        # Nothing came; what is of other platforms, the runtime takes away at a time of its own.
+        assert {digest} <= {*ctr(socket, "content", "ls", "-q").split()} <= {*before}
         assert not list(Path("~/.ansible/tmp").expanduser().rglob("images.tar"))
 
 

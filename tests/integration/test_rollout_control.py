@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import threading
 
+import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import DEFAULT
 from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, pods
 
@@ -146,20 +148,35 @@ def test_progress_is_told_while_it_runs(run_tasks, options, name):
     assert any("blocked by ImageRegistryUnreachable" in line for line in lines)
 
 
-def test_a_selector_that_cannot_change_never_leaves_a_node_without_its_agent(run_tasks, options, push, shipped, kubectl, name):
+@pytest.fixture
+def theirs(run_tasks, kubectl, name):
+    """theirs(options) -> names of its nodes: the DaemonSet of these options with a selector of its own, made by somebody else, is up."""
+
+    def make(given: dict) -> set[str]:
+        # Without the request of local storage, which not every cluster that tests run on accounts for.
+        [rendered] = run_tasks([{AGENT: {**given, "state": "rendered", "resources": DEFAULT}}])
+        daemon_set = next(obj for obj in rendered["manifests"] if obj["kind"] == "DaemonSet")
+        labels = {"app.kubernetes.io/name": "theirs", "app.kubernetes.io/instance": name}
+        daemon_set["spec"]["selector"]["matchLabels"] = labels
+        daemon_set["spec"]["template"]["metadata"]["labels"] = labels
+        kubectl("delete", "daemonset", "-n", name, name, "--wait")
+        kubectl("apply", "--server-side", "--field-manager=nanoagent.k8s", "-f", "-", stdin=json.dumps(daemon_set))
+        kubectl("rollout", "status", "daemonset", "-n", name, name, "--timeout=120s")
+        return set(pods(kubectl, name))
+
+    return make
+
+
+def left(kubectl, name: str) -> list[str]:
+    """Names of the pods with that selector that nobody has asked to end."""
+    items = json.loads(kubectl("get", "pods", "-n", name, "-l", "app.kubernetes.io/name=theirs", "-o", "json"))["items"]
+    return sorted(f"Pod {name}/{pod['metadata']['name']}" for pod in items if not pod["metadata"].get("deletionTimestamp"))
+
+
+def test_a_selector_that_cannot_change_never_leaves_a_node_without_its_agent(run_tasks, options, push, shipped, kubectl, name, theirs):
     image = push(shipped)
-    # Without the request of local storage, which not every cluster that tests run on accounts for.
-    [rendered] = run_tasks([{AGENT: {**options, "image": image, "state": "rendered", "resources": DEFAULT}}])
-    run_tasks([{AGENT: {**options, "image": image}}])
-    # The same DaemonSet with a selector of its own, made by somebody else.
-    daemon_set = next(obj for obj in rendered["manifests"] if obj["kind"] == "DaemonSet")
-    theirs = {"app.kubernetes.io/name": "theirs", "app.kubernetes.io/instance": name}
-    daemon_set["spec"]["selector"]["matchLabels"] = theirs
-    daemon_set["spec"]["template"]["metadata"]["labels"] = theirs
-    kubectl("delete", "daemonset", "-n", name, name, "--wait")
-    kubectl("apply", "--server-side", "--field-manager=nanoagent.k8s", "-f", "-", stdin=json.dumps(daemon_set))
-    kubectl("rollout", "status", "daemonset", "-n", name, name, "--timeout=120s")
-    nodes = set(pods(kubectl, name))
+    run_tasks([{AGENT: {**options, "image": image, "wait": False}}])
+    nodes = theirs({**options, "image": image})
 
     bare, done = [], threading.Event()
 
@@ -187,10 +204,50 @@ def test_a_selector_that_cannot_change_never_leaves_a_node_without_its_agent(run
     assert (recreated["object"], recreated["fields"]) == (f"DaemonSet {name}/{name}", ["spec.selector", *labels])
     assert predicted["actions"] == taken["actions"]
     assert not bare
-    assert not kubectl("get", "pods", "-n", name, "-l", "app.kubernetes.io/name=theirs", "-o", "name").strip() or all(
-        pod["metadata"].get("deletionTimestamp")
-        for pod in json.loads(kubectl("get", "pods", "-n", name, "-l", "app.kubernetes.io/name=theirs", "-o", "json"))["items"]
-    )
+    assert not left(kubectl, name)
     assert "left-behind" not in kubectl("get", "configmap", "-n", name, name, "-o", "json")
     [again] = run_tasks([{AGENT: {**options, "image": image}}])
+    assert not again["changed"] and again["requests"]["write"] == 0
+
+    # A run that does not wait leaves them to a later one, which need not wait either.
+    theirs({**options, "image": image})
+    hasty = {AGENT: {**options, "image": image, "wait": False}}
+    [predicted] = run_tasks([hasty], "--check")
+    [taken] = run_tasks([hasty])
+    former = left(kubectl, name)
+    assert predicted["actions"] == taken["actions"] and predicted["notes"] == taken["notes"] and len(former) == len(nodes)
+    assert any("stay beside the new ones" in note for note in taken["notes"])
+    kubectl("rollout", "status", "daemonset", "-n", name, name, "--timeout=120s")
+    [predicted] = run_tasks([hasty], "--check")
+    [completed, again] = run_tasks([hasty, hasty])
+    assert predicted["actions"] == completed["actions"] and predicted["changed"] and completed["changed"]
+    assert sorted(each["object"] for each in completed["actions"] if each["action"] == "delete") == former and not left(kubectl, name)
+    assert not again["changed"] and again["requests"]["write"] == 0 and again["notes"] == []
+
+
+def test_where_both_need_one_port_of_the_node_a_selector_changes_node_by_node(run_tasks, options, push, shipped, kubectl, name, theirs):
+    metrics = {"scrape": "annotations", "port": 29464}
+    given = {**options, "image": push(shipped), "host_network": True, "metrics": metrics, "max_unavailable": "2", "wait_timeout": 120}
+    run_tasks([{AGENT: {**given, "wait": False}}])
+    nodes = theirs(given)
+
+    most, done = [0], threading.Event()
+
+    def watch():
+        while not done.wait(0.1):
+            items = json.loads(kubectl("get", "pods", "-n", name, "-o", "json"))["items"]
+            ready = {pod["spec"].get("nodeName") for pod in items if is_ready(pod)}
+            most[0] = max(most[0], len(nodes - ready))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        [predicted] = run_tasks([{AGENT: given}], "--check")
+        [taken, again] = run_tasks([{AGENT: given}, {AGENT: given}])
+    finally:
+        done.set()
+        watcher.join()
+    assert not taken.get("failed") and taken["summary"]["ready"] == len(nodes), taken
+    assert any("29464/TCP" in note and "a moment without an agent" in note for note in taken["notes"]) and predicted["notes"] == taken["notes"]
+    assert 0 < most[0] <= 2 and not left(kubectl, name)
     assert not again["changed"] and again["requests"]["write"] == 0

@@ -8,6 +8,8 @@ The image is one that no registry has: how a pod that never started ends is not 
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, until
 
@@ -29,7 +31,39 @@ def installed(run_tasks, options, name):
     return {**options, "state": "absent", "wait_timeout": 60}
 
 
-def test_a_namespace_of_ours_stays_while_others_use_it(run_tasks, installed, kubectl, name):
+class Gadgets:
+    """Objects of a kind of this test's own."""
+
+    def __init__(self, kubectl, namespace):
+        self._kubectl, self._namespace = kubectl, namespace
+        self._group = f"{namespace}.example.com"
+        self.resource = f"gadgets.{self._group}"
+        names = {"plural": "gadgets", "kind": "Gadget"}
+        version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+        self._apply(
+            "apiextensions.k8s.io/v1", "CustomResourceDefinition", self.resource, group=self._group, scope="Namespaced", names=names, versions=[version]
+        )
+
+    def make(self, name):
+        self._kubectl("wait", "--for=condition=established", f"crd/{self.resource}")
+        self._apply(f"{self._group}/v1", "Gadget", name)
+
+    def _apply(self, api_version, kind, name, **spec):
+        metadata = {"name": name, "namespace": self._namespace}
+        self._kubectl(
+            "create", "-f", "-", stdin=json.dumps({"apiVersion": api_version, "kind": kind, "metadata": metadata, **({"spec": spec} if spec else {})})
+        )
+
+
+@pytest.fixture
+def gadgets(kubectl, name):
+    """Gadgets; the kind goes with the test."""
+    made = Gadgets(kubectl, name)
+    yield made
+    kubectl("delete", "crd", made.resource, "--wait=false")
+
+
+def test_a_namespace_of_ours_stays_while_others_use_it(run_tasks, installed, gadgets, kubectl, name):
     kubectl("create", "secret", "generic", "theirs", "-n", name, "--from-literal=a=b")
     kubectl("create", "service", "clusterip", "theirs", "-n", name, "--tcp=80")
     kubectl("run", "theirs", "-n", name, "--image=registry.example/none")
@@ -42,7 +76,13 @@ def test_a_namespace_of_ours_stays_while_others_use_it(run_tasks, installed, kub
     assert not kubectl("get", "daemonsets,configmaps,serviceaccounts,roles,rolebindings", "-n", name, "-o", "name", "-l", LABEL)
     assert set(kubectl("get", "pods,services,secrets", "-n", name, "-o", "name").split()) == {"pod/theirs", "service/theirs", "secret/theirs"}
 
+    kubectl("create", "ingress", "theirs", "-n", name, "--rule=x.example/=theirs:80")
+    gadgets.make("theirs")
     kubectl("delete", "pod/theirs", "service/theirs", "secret/theirs", "-n", name, "--grace-period=0", "--force")
+    [kept] = run_tasks([remove])
+    assert kept["kept"] == [f"Namespace {name}: it holds what is not ours: Ingress {name}/theirs, Gadget {name}/theirs"] and not kept["changed"]
+
+    kubectl("delete", "ingress/theirs", f"{gadgets.resource}/theirs", "-n", name)
     [last] = run_tasks([remove])
     assert changes(last) == [f"Namespace {name}"] and last["kept"] == [] and name not in kubectl("get", CLUSTER_SCOPED, "-o", "name")
 

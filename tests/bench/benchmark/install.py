@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.audit import AuditLog, count_requests
-from benchmark.images import REPOSITORY, build_and_push
+from benchmark.images import MONITOR_REPOSITORY, REPOSITORY, build_and_push
 from benchmark.kubernetes import NAME, Kubectl, disturbances
 from benchmark.manifests import chart, kubernetes_core_playbook, manifest_file, rendered
 from benchmark.peers import ANSIBLE, HELM, go_command, kubernetes_core, say
@@ -29,6 +29,8 @@ OWN_UNITS = {"reads": "requests", "writes": "requests", "disturbed": "pods"}
 EMPTY = "empty playbook"
 OURS, AGAIN, CHANGED, REMOVED = "ours: install", "ours: second run", "ours: change", "ours: uninstall"
 OURS_NO_WAIT = "ours: install, no wait"
+MONITORED, MONITORED_AGAIN = "ours: install, with the monitor", "ours: second run, with the monitor"
+HELM_MONITORED, CORE_MONITORED = "helm: install --wait, with the monitor", "kubernetes.core: install, with the monitor"
 HELM_WAIT, HELM_WAIT_AGAIN, HELM_WAIT_CHANGED, HELM_REMOVED = "helm: install --wait", "helm: upgrade --wait", "helm: change --wait", "helm: uninstall --wait"
 HELM_NO_WAIT, HELM_NO_WAIT_AGAIN = "helm: install", "helm: upgrade"
 HELM_ROLLS = "helm: upgrade --wait, chart with a random annotation"
@@ -49,6 +51,8 @@ RATIOS = [
     Ratio("ours: install / helm: install --wait", OURS, HELM_WAIT),
     Ratio("ours: install / kubectl: apply, rollout status", OURS, KUBECTL),
     Ratio("kubernetes.core: install / ours: install", CORE, OURS),
+    Ratio("ours: install / helm: install --wait, both with the monitor", MONITORED, HELM_MONITORED),
+    Ratio("kubernetes.core: install / ours: install, both with the monitor", CORE_MONITORED, MONITORED),
     Ratio("ours: install, no wait / helm: install", OURS_NO_WAIT, HELM_NO_WAIT),
     Ratio("ours: install, no wait / kubectl: apply", OURS_NO_WAIT, KUBECTL_NO_WAIT),
     Ratio("kubernetes.core: install, no wait / ours: install, no wait", CORE_NO_WAIT, OURS_NO_WAIT),
@@ -76,7 +80,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> tuple[Record, list[Ratio
     """Measure all arms one after the other, round by round."""
     with _surroundings(arguments.simulated) as surroundings:
         lab = Lab(folder, surroundings, arguments.simulated)
-        arms: dict[str, Callable[[], None]] = {"empty": lab.empty, "ours": lab.ours, "ours-no-wait": lab.ours_no_wait}
+        arms: dict[str, Callable[[], None]] = {"empty": lab.empty, "ours": lab.ours, "ours-no-wait": lab.ours_no_wait, "ours-monitor": lab.ours_with_monitor}
         arms |= _helm_arms(lab) | _kubectl_arms(lab)
         if arguments.with_kubernetes_core:
             arms |= _kubernetes_core_arms(lab)
@@ -120,6 +124,10 @@ class Lab:
         self.kubectl = Kubectl(surroundings["KUBECONFIG"], surroundings.get("KUBECTL"))
         self.environment = ansible_environment(folder, surroundings["KUBECONFIG"])
         self.image = build_and_push(name=f"{surroundings['REGISTRY']}/{REPOSITORY}:bench")["image"]
+        monitor_image = build_and_push(program="monitor", name=f"{surroundings['REGISTRY']}/{MONITOR_REPOSITORY}:bench")["image"]
+        # The kinds of objects that the vendor's chart has, and more: a Deployment, its account and its rights.
+        small = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}
+        self.with_monitor = {"monitor": {"enabled": True, "image": monitor_image, "resources": small, "tolerations": [{"operator": "Exists"}]}}
         self._audit_log = surroundings.get("AUDIT_LOG")
         self._empty_playbook = folder / "empty.json"
         self._empty_playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": []}]))
@@ -145,7 +153,7 @@ class Lab:
         """What only the first run on a machine does, filling caches and pulling the image, is no one's time."""
         say("warming up")
         with self.namespace("warm-up") as namespace:
-            measured(self._install(namespace), self.environment, str(self.folder))
+            measured(self._install(namespace, **self.with_monitor), self.environment, str(self.folder))
 
     def empty(self) -> None:
         """Ansible itself: a play without tasks."""
@@ -168,13 +176,19 @@ class Lab:
         with self.namespace("ours-no-wait") as namespace:
             self.timed(OURS_NO_WAIT, self._install(namespace, "-e", "agent_wait=false"))
 
+    def ours_with_monitor(self) -> None:
+        """The playbook install with the cluster monitor, on a cluster without and then with it."""
+        with self.namespace("ours-monitor") as namespace:
+            self.timed(MONITORED, self._install(namespace, **self.with_monitor))
+            self.timed(MONITORED_AGAIN, self._install(namespace, **self.with_monitor))
+
     def objects(self, namespace: str, create_namespace: bool, **options) -> list[dict]:
         """What the playbook install would apply."""
         return rendered(namespace, self.image, create_namespace, **self.options, **options)
 
-    def _install(self, namespace: str, *arguments: str, change: str = "one") -> list[str]:
+    def _install(self, namespace: str, *arguments: str, change: str = "one", **options) -> list[str]:
         variables = {"agent_image": self.image, "agent_namespace": namespace, "agent_name": NAME, "agent_pod_labels": {"change": change}}
-        variables |= {f"agent_{name}": value for name, value in self.options.items()} | {"agent_wait_timeout": 900}
+        variables |= {f"agent_{name}": value for name, value in (self.options | options).items()} | {"agent_wait_timeout": 900}
         return playbook_command("nanoagent.k8s.install", "-e", json.dumps(variables), *arguments)
 
     def _count(self, namespace: str) -> None:
@@ -192,8 +206,8 @@ def _helm_arms(lab: Lab) -> dict[str, Callable[[], None]]:
     helm = str(go_command(HELM))
     lab.record.facts.append(f"helm {HELM.rpartition('@')[2]} with a chart made of the collection's own manifests")
 
-    def chart_of(namespace: str, **how) -> str:
-        return str(chart(lab.folder / namespace, lab.objects(namespace, create_namespace=False), **how))
+    def chart_of(namespace: str, options: dict | None = None, **how) -> str:
+        return str(chart(lab.folder / namespace, lab.objects(namespace, create_namespace=False, **(options or {})), **how))
 
     def waiting() -> None:
         with lab.namespace("helm-wait") as namespace:
@@ -215,7 +229,12 @@ def _helm_arms(lab: Lab) -> dict[str, Callable[[], None]]:
             measured([helm, "install", NAME, path, "--create-namespace", *where], lab.environment, str(lab.folder))
             lab.timed(HELM_ROLLS, [helm, "upgrade", NAME, path, *where])
 
-    return {"helm-wait": waiting, "helm": not_waiting, "helm-rolls": rolling}
+    def with_monitor() -> None:
+        with lab.namespace("helm-monitor") as namespace:
+            path, where = chart_of(namespace, lab.with_monitor), ["--namespace", namespace, "--wait", "--timeout", "15m"]
+            lab.timed(HELM_MONITORED, [helm, "install", NAME, path, "--create-namespace", *where])
+
+    return {"helm-wait": waiting, "helm": not_waiting, "helm-rolls": rolling, "helm-monitor": with_monitor}
 
 
 def _kubectl_arms(lab: Lab) -> dict[str, Callable[[], None]]:
@@ -259,4 +278,8 @@ def _kubernetes_core_arms(lab: Lab) -> dict[str, Callable[[], None]]:
         with lab.namespace("core") as namespace:
             timed(CORE_NO_WAIT, lab.objects(namespace, create_namespace=True, change="one"), "present", wait=False)
 
-    return {"kubernetes-core-wait": waiting, "kubernetes-core": not_waiting}
+    def with_monitor() -> None:
+        with lab.namespace("core-monitor") as namespace:
+            timed(CORE_MONITORED, lab.objects(namespace, create_namespace=True, change="one", **lab.with_monitor), "present")
+
+    return {"kubernetes-core-wait": waiting, "kubernetes-core": not_waiting, "kubernetes-core-monitor": with_monitor}

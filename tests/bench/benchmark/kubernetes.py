@@ -42,8 +42,8 @@ class Kubectl:
 
     def remove(self, namespace: str) -> None:
         """Take away an installation whatever made it, and wait for its end."""
-        verifier = f"{namespace}.{NAME}-verifier"
-        self.run("delete", "clusterrolebinding,clusterrole", verifier, "--ignore-not-found")
+        wide = [f"{namespace}.{NAME}-{part}" for part in ("verifier", "monitor")]
+        self.run("delete", "clusterrolebinding,clusterrole", *wide, "--ignore-not-found")
         self.run("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
 
 

@@ -37,8 +37,12 @@ def import_collection() -> None:
 
 
 def options_of(argument_spec: dict, **given) -> dict:
-    """What a module has as its options: the defaults of its argument spec, and those given."""
-    return {name: spec.get("default") for name, spec in argument_spec.items()} | given
+    """What a module has as its options: the defaults of its argument spec, and those given, with the defaults of what is below them."""
+
+    def filled(spec, value):
+        return options_of(spec["options"], **value) if isinstance(value, dict) and "options" in spec else value
+
+    return {name: filled(spec, given.get(name, spec.get("default"))) for name, spec in argument_spec.items()}
 
 
 def cache() -> Path:
@@ -67,12 +71,13 @@ def local_cluster(*arguments: str) -> str:
     return done.stdout
 
 
-def binaries() -> dict[str, str]:
-    """The collector for each architecture."""
-    found = {name: PROJECT / "files" / "ebpf" / "bin" / f"collector-linux-{name}" for name in ARCHITECTURES.values()}
+def binaries(program: str = "collector") -> dict[str, str]:
+    """The collector or the monitor for each architecture."""
+    folder = PROJECT / "files" / {"collector": "ebpf", "monitor": "monitor"}[program] / "bin"
+    found = {name: folder / f"{program}-linux-{name}" for name in ARCHITECTURES.values()}
     missing = [path.name for path in found.values() if not path.exists()]
     if missing:
-        raise BenchFailed(f"{', '.join(missing)} is missing: run 'make collector'")
+        raise BenchFailed(f"{', '.join(missing)} is missing: run 'make {program}'")
     return {name: str(path) for name, path in found.items()}
 
 

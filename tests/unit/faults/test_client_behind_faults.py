@@ -18,6 +18,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import Ap
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
+from ansible_collections.nanoagent.k8s.plugins.module_utils.listing import Listing
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout
 from ansible_collections.nanoagent.k8s.tests.faults.fault import Answer, Away, Cut, Lose, Reset, Shorten, Truncate
 from ansible_collections.nanoagent.k8s.tests.faults.plan import Plan
@@ -209,11 +210,52 @@ def test_a_reflector_starts_from_a_list_that_is_known_and_lists_only_where_it_is
     assert asked[:2] == [(True, "7"), (False, None)] and live.objects() == []
 
 
-def test_a_rollout_that_cannot_be_seen_did_not_fail(meet):
+@pytest.mark.parametrize("known_nodes", [None, ([{"metadata": {"name": f"n{number}", "uid": str(number)}} for number in range(500)], "7")])
+def test_a_rollout_that_cannot_be_seen_did_not_fail(meet, known_nodes):
     cluster, _server = meet(lambda *_: (500, {"message": "no luck today"}), patience=0.0)
     with pytest.raises(ApiFailure) as caught:
-        await_rollout(cluster, {"metadata": {"namespace": "n", "name": "a"}}, 0.3, FIELD_MANAGER)
+        await_rollout(cluster, {"metadata": {"namespace": "n", "name": "a"}}, 0.3, FIELD_MANAGER, known_nodes=known_nodes)
     assert "no luck today" in caught.value.message
+
+
+def test_a_listing_gives_up_after_failures_in_a_row_only(meet):
+    luck = iter([True, *[False] * 4, True, *[False] * 5])
+    pods = [{"metadata": {"uid": "1", "name": "a"}}]
+    cluster, _server = meet(lambda *_: (200, {"metadata": {}, "items": pods}) if next(luck) else (500, {"message": "no luck today"}), patience=0.0)
+    live = Listing(cluster, "Pod", "n")
+    assert live.refreshed() and [pod["metadata"]["name"] for pod in live.objects()] == ["a"]
+    assert [live.refreshed() for _again in range(4)] == [False] * 4
+    # What was listed long ago is not passed off as new.
+    assert live.objects() == [] and live.failure is None and "no luck today" in live.trouble.message
+    assert live.refreshed() and live.trouble is None
+    assert not any(live.refreshed() for _again in range(5)) and "no luck today" in live.failure.message
+
+
+def test_a_listing_goes_on_as_a_watch_from_where_it_was(meet):
+    asked = []
+
+    def answer(_method, _path, query):
+        asked.append((bool(query.get("watch")), query.get("resourceVersion"), query.get("labelSelector")))
+        return 200, {"metadata": {"resourceVersion": "9"}, "items": [{"metadata": {"uid": "1", "name": "a"}}]}
+
+    cluster, _server = meet(answer, patience=0.0)
+    listing = Listing(cluster, "Pod", "n", labelSelector="a=b")
+    assert listing.refreshed()
+    live = listing.watched(threading.Event())
+    deadline = time.monotonic() + 20
+    while len(asked) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [pod["metadata"]["name"] for pod in live.objects()] == ["a"]
+    live.stop()
+    live.join(20)
+    assert asked[:2] == [(False, None, "a=b"), (True, "9", "a=b")]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_listing_that_is_refused_gives_up_at_once(meet, status):
+    cluster, _server = meet(lambda *_: (status, {"message": "not you"}), patience=0.0)
+    live = Listing(cluster, "Pod", "n")
+    assert not live.refreshed() and live.failure.status == status
 
 
 @pytest.fixture

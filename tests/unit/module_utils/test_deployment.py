@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils import deployment
+from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import Followed, Unavailable, await_deployments, is_done
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 
@@ -50,9 +51,28 @@ class OnePod:
 def test_what_the_probe_said_is_told_where_it_can_be_read(events, says):
     wanted = {"kind": "Deployment", "metadata": {"name": "m", "namespace": "n"}}
     with pytest.raises(Failure) as caught:
-        await_deployments(OnePod(events), [wanted], 0)
+        await_deployments([Followed(OnePod(events), wanted)], 0)
     assert "did not become available within 0 s" in caught.value.message and "\n" not in caught.value.message
     assert ("services: no right to list" in caught.value.message) is says
+
+
+def test_what_is_waited_for_is_said_while_it_lasts(monkeypatch):
+    clock, said = [0.0], []
+    monkeypatch.setattr(deployment, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.__setitem__(0, clock[0] + seconds)))
+    wanted = {"kind": "Deployment", "metadata": {"name": "m", "namespace": "n"}}
+    with pytest.raises(Unavailable):
+        await_deployments([Followed(OnePod([]), wanted)], 60, lambda line: said.append((clock[0], line)))
+    assert [at for at, _line in said] == [5.0, 35.0]
+    assert said[0][1].startswith("Deployment n/m: 0 of 1 pods available, ")
+
+
+def test_what_is_said_is_one_line_whatever_a_webhook_answers():
+    denied = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "denied:\n  no\x1b[31m luck"}
+    cluster = OnePod([])
+    cluster.get = lambda *_: {**live(conditions=[denied]), "spec": {"replicas": 1}}
+    followed = Followed(cluster, {"kind": "Deployment", "metadata": {"name": "m", "namespace": "n"}})
+    followed.look()
+    assert followed.standing.startswith("Deployment n/m: 0 of 1 pods available, FailedCreate: denied:") and followed.standing.isprintable()
 
 
 def test_a_deployment_that_cannot_be_available_is_told_beside_another_wait(monkeypatch):
@@ -78,3 +98,78 @@ def test_a_deployment_that_is_well_is_not_looked_at_again():
     for _again in range(3):
         followed.glance()
     assert asked == [1]
+
+
+# 2026-01-01T00:00:10Z, when the run began to write.
+BEGAN = 1767225610.0
+WANTED = {"kind": "Deployment", "metadata": {"name": "m", "namespace": "n"}}
+
+
+class Refused:
+    """A cluster that has refused the pods of a Deployment since `at`, until `mended` says that it no longer does; its clock is the test's."""
+
+    def __init__(self, monkeypatch, at, mended=lambda cluster: False, may_list=True):
+        self.time, self.patches, self._mended, self._may_list = 100.0, [], mended, may_list
+        self.condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota", "lastUpdateTime": at}
+        monkeypatch.setattr(deployment, "time", SimpleNamespace(monotonic=lambda: self.time, sleep=self.sleep))
+
+    def sleep(self, seconds):
+        self.time += seconds
+
+    def now(self):
+        return BEGAN + self.time
+
+    def get(self, _kind, _name, _namespace):
+        metadata = {"uid": "d", "generation": 1}
+        if self._mended(self):
+            well = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+            return {"metadata": metadata, "spec": {"replicas": 1}, "status": well}
+        spec = {"replicas": 1, "selector": {"matchLabels": {"app": "m"}}}
+        return {"metadata": metadata, "spec": spec, "status": {"observedGeneration": 1, "conditions": [self.condition]}}
+
+    def list(self, kind, _namespace, **_selectors):
+        assert kind == "ReplicaSet"
+        if not self._may_list:
+            raise ApiFailure("the user may not list replicasets", "grant it", 403, "Forbidden")
+        sets = [("new", "d", [self.condition]), ("old", "d", []), ("another's", "e", [self.condition])]
+        return [{"metadata": {"name": name, "ownerReferences": [{"uid": uid}]}, "status": {"conditions": told}} for name, uid, told in sets], "1"
+
+    def patch(self, obj, change):
+        self.patches.append((obj["metadata"]["name"], change["metadata"]["annotations"]))
+
+    def seconds_until_it_fails(self):
+        with pytest.raises(Unavailable, match="cannot become available: FailedCreate: exceeded quota"):
+            await_deployments([Followed(self, WANTED, BEGAN)], 600)
+        return self.time - 100.0
+
+
+def test_a_refusal_that_is_mended_is_tried_again_at_once(monkeypatch):
+    cluster = Refused(monkeypatch, "2025-12-31T23:50:00Z", mended=lambda cluster: bool(cluster.patches) and cluster.time > 104)
+    await_deployments([Followed(cluster, WANTED, BEGAN)], 600)
+    # Set and taken away again, of the one whose pods are refused.
+    assert [(name, [(key, bool(value)) for key, value in change.items()]) for name, change in cluster.patches] == [
+        ("new", [("nanoagent.k8s/wake", True)]),
+        ("new", [("nanoagent.k8s/wake", False)]),
+    ]
+
+
+def test_a_refusal_that_stands_after_another_try_counts(monkeypatch):
+    cluster = Refused(monkeypatch, "2025-12-31T23:50:00Z")
+    assert 12 <= cluster.seconds_until_it_fails() <= 13.5 and len(cluster.patches) == 2
+
+
+@pytest.mark.parametrize("at", ["2026-01-01T00:00:10Z", "2026-01-01T00:00:12Z"])
+def test_a_refusal_of_this_run_counts_at_once(monkeypatch, at):
+    cluster = Refused(monkeypatch, at)
+    assert cluster.seconds_until_it_fails() <= 3 and not cluster.patches
+
+
+def test_without_the_right_to_wake_the_controller_its_own_next_try_is_awaited(monkeypatch):
+    cluster = Refused(monkeypatch, "2026-01-01T00:00:09Z", may_list=False)
+    assert cluster.seconds_until_it_fails() >= 12 and not cluster.patches
+
+
+def test_a_refusal_that_nobody_could_mend_in_time_is_told(monkeypatch):
+    cluster = Refused(monkeypatch, "2025-12-31T23:50:00Z")
+    with pytest.raises(Unavailable, match="did not become available within 5 s: FailedCreate: exceeded quota"):
+        await_deployments([Followed(cluster, WANTED, BEGAN)], 5)

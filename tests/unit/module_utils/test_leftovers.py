@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils import leftovers
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, Kind
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
 
 UIDS = (f"uid-{number}" for number in itertools.count())
@@ -62,6 +63,61 @@ def test_what_is_foreign():
     assert leftovers.foreign_objects(theirs + not_theirs, [daemon_set], [OWN]) == theirs
     assert leftovers.summary_of(theirs) == "Pod n/x, Secret n/x, ConfigMap n/x and 2 more"
     assert leftovers.summary_of(theirs[:1]) == "Pod n/x"
+
+
+def of_group(api_version, kind, **given):
+    return {"apiVersion": api_version, **obj(kind, **given)}
+
+
+def test_of_any_kind_what_controllers_put_into_every_namespace_is_nobodys():
+    rbac, olm, calico = "rbac.authorization.k8s.io/v1", "operators.coreos.com/v1alpha1", "projectcalico.org/v3"
+    theirs = [
+        of_group("v1", "ServiceAccount", name="theirs"),
+        of_group("example.com/v1", "ServiceAccount", name="default"),
+        of_group(rbac, "RoleBinding", name="admin"),
+        of_group(olm, "ClusterServiceVersion", name="own"),
+        of_group(calico, "NetworkPolicy", name="default.theirs"),
+        of_group("networking.k8s.io/v1", "NetworkPolicy", name="knp.default.x"),
+    ]
+    automatic = [
+        of_group("v1", "ServiceAccount", name="default"),
+        of_group("v1", "ServiceAccount", name="builder"),
+        of_group("v1", "ResourceQuota", name="gke-resource-quotas"),
+        of_group(rbac, "RoleBinding", name="system:image-pullers"),
+        of_group(olm, "ClusterServiceVersion", name="copy", labels={"olm.copiedFrom": "elsewhere"}),
+        of_group(calico, "NetworkPolicy", name="knp.default.theirs"),
+    ]
+    assert leftovers.foreign_objects(theirs + automatic, [], [OWN]) == theirs
+
+
+def test_what_belongs_to_an_object_that_is_there_is_not_told_beside_it():
+    daemon_set, cluster_wide = obj("DaemonSet"), obj("Bundle")
+    own_pod = pod(owners=[daemon_set])
+    deployment = obj("Deployment")
+    replica_set = obj("ReplicaSet", owners=[deployment])
+    ending = obj("Job", deletionTimestamp="2026-03-01T12:00:00Z")
+    alone = [obj("Pod", owners=[ending]), obj("Report", owners=[cluster_wide])]
+    derived = [obj("Endpoint", owners=[own_pod]), replica_set, obj("Pod", owners=[replica_set]), obj("ReplicaSet", labels=OWN)]
+    assert leftovers.foreign_objects([own_pod, *derived, ending, deployment, *alone], [daemon_set], [OWN]) == [deployment, *alone]
+
+
+def test_an_object_that_two_groups_serve_is_told_once_and_a_view_not_at_all():
+    ingress = of_group("networking.k8s.io/v1", "Ingress")
+    view = of_group("example.com/v1", "View")
+    del view["metadata"]["uid"]
+    assert leftovers.foreign_objects([ingress, {**ingress, "apiVersion": "extensions/v1beta1"}, view], [], []) == [ingress]
+
+
+def test_kinds_of_which_nobody_misses_an_object():
+    assert not leftovers.has_worth(KINDS["Event"]) and not leftovers.has_worth(Kind("Event", "events.k8s.io/v1", "events", True))
+    assert (
+        not leftovers.has_worth(KINDS["Lease"]) and leftovers.has_worth(KINDS["NetworkPolicy"]) and leftovers.has_worth(Kind("Event", "e/v1", "events", True))
+    )
+
+
+def test_kinds_are_told_in_short():
+    kinds = [KINDS[kind] for kind in ("Role", "Job", "Pod", "Secret")]
+    assert leftovers.resources_of(kinds) == "roles.rbac.authorization.k8s.io, jobs.batch, pods and 1 more"
 
 
 @pytest.mark.parametrize(

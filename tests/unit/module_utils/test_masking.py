@@ -56,6 +56,8 @@ def test_a_variable_that_is_named_like_a_secret_is_hidden(name):
         (f"--password '{CANARY} and more' -v", "--password (hidden) -v"),
         (f"-H 'Authorization: Bearer {CANARY}' -s", "-H 'Authorization: (hidden)' -s"),
         (f"-H 'X-Api-Key: {CANARY}' -s", "-H 'X-Api-Key: (hidden)' -s"),
+        (f"-H X-Vault-Token:{CANARY} -s", "-H X-Vault-Token:(hidden) -s"),
+        (f"--oauth2-bearer {CANARY} -s", "--oauth2-bearer (hidden) -s"),
         (f"https://backend.example/in?api_key={CANARY}&v=1", "https://backend.example/in?api_key=(hidden)&v=1"),
         (f'{{"a": 1, "token":"{CANARY}"}}', '{"a": 1, "token":(hidden)}'),
         (f"a\n{KEY}\nb", "a\n(hidden)\nb"),

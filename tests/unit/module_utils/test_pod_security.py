@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import level_of, violations
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import daemon_set
+from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import work
+from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import LABEL, level_of, notes, verdict, violations
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, daemon_set
 
 GOOD = {
     "allowPrivilegeEscalation": False,
@@ -90,3 +94,52 @@ def test_our_agent_needs_host_paths_and_two_capabilities():
 def test_the_level_of_a_namespace():
     assert level_of({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}) == "baseline"
     assert level_of({"metadata": {}}) == ""
+
+
+def namespace(level):
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "nanoagent", "labels": {LABEL: level} if level else {}}}
+
+
+def lines(home=None, **given):
+    options = agent_options(**given)
+    desired = desired_objects(options)
+    live = {("Namespace", "", "nanoagent"): home} if home else {}
+    return notes(options, plan(desired, live, [], "nanoagent.k8s"), home, desired[-1]["spec"]["template"])
+
+
+def test_the_plan_has_a_line_where_the_namespace_refuses_the_pod():
+    [line] = lines(pod_security="restricted")
+    assert line.startswith("the namespace nanoagent enforces restricted, and the pod has hostPath volumes (")
+    assert line.endswith(": pods are refused where the cluster has no exemption; set pod_security: privileged") and " and 1 more: " in line
+    [line] = lines(pod_security="baseline")
+    assert "enforces baseline" in line and "adds the capabilities BPF, PERFMON" in line
+    [line] = lines(namespace("baseline"), create_namespace=False)
+    assert line.endswith("label it pod-security.kubernetes.io/enforce=privileged")
+    # Of a namespace of ours somebody else may have set the label.
+    assert lines(namespace("restricted"), pod_security="unset")
+    assert lines(namespace_labels={LABEL: "baseline"})
+
+
+@pytest.mark.parametrize(
+    ("home", "given"),
+    [
+        (None, {}),
+        (None, {"pod_security": "unset"}),
+        (namespace("restricted"), {}),
+        (namespace(""), {"create_namespace": False}),
+        (namespace("privileged"), {"create_namespace": False, "pod_security": "restricted"}),
+    ],
+)
+def test_it_has_none_where_the_namespace_lets_it_in_or_says_nothing(home, given):
+    assert lines(home, **given) == []
+
+
+def test_a_level_that_the_run_takes_away_holds_no_longer():
+    step = {"action": "patch", "fields": [f"metadata.labels.{LABEL}"], "desired": namespace(""), "live": namespace("restricted")}
+    pod = daemon_set()["spec"]["template"]
+    assert verdict([step], namespace("restricted"), pod)[0] == "" and verdict([{**step, "fields": []}], namespace("restricted"), pod)[0] == "restricted"
+
+
+def test_manifests_come_with_the_line_too():
+    assert any("enforces restricted" in note for note in work(agent_options(state="rendered", pod_security="restricted"), Run())["notes"])
+    assert not any("enforces" in note for note in work(agent_options(state="rendered"), Run())["notes"])

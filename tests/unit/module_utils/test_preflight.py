@@ -192,6 +192,15 @@ def test_an_installation_onto_nothing_but_such_nodes_is_refused():
     assert "none of the 1 nodes is eligible: virtual kubelet: no machine that an agent could watch" in caught.value.message
 
 
+@pytest.mark.parametrize(("given", "labels"), [({"pod_security": "restricted"}, None), ({}, {"pod-security.kubernetes.io/enforce": "restricted"})])
+def test_an_installation_says_what_its_namespace_enforces(given, labels):
+    with FakeApiServer(World(node(), namespaces=[("nanoagent", labels)] if labels else []).answer) as server:
+        asked = {"host": server.url, "api_key": "a-token-of-this-test", "image": IMAGE, **given}
+        checked = ArgumentSpecValidator(agent.argument_spec()).validate(asked)
+        [line] = install(checked.validated_parameters, Run(True, argument_spec=agent.argument_spec()))["notes"]
+    assert line.startswith("the namespace nanoagent enforces restricted, and the pod has hostPath volumes (pod-logs, container-logs), ")
+
+
 def test_who_may_not_make_pods_is_told_that_it_was_not_tried():
     found = by_check(look_ahead(World(node(), namespaces=[("nanoagent", {})], refused=[("create", "pods")])))
     skipped = [one for one in found["admission"] if one["result"] == "skipped"]

@@ -68,6 +68,27 @@ def test_a_second_rendering_changes_nothing_and_another_one_leaves_no_old_file(t
     assert read(tmp_path)[KUSTOMIZATION].count(b"- 0") == len(predicted["manifests"])
 
 
+def test_the_diff_names_what_the_parent_remembers_and_the_files_hold_it_whole(tmp_path):
+    rendered(options(render_dir=str(tmp_path)))
+    before = read(tmp_path)
+    diff = rendered(options(render_dir=str(tmp_path), tags={"a": "b"}), check_mode=True, want_diff=True)["diff"]
+    shown = {os.path.basename(part["after_header"]): part for part in diff}
+    for name in ("002-configmap-nanoagent.yml", BUNDLE):
+        was, now = (set(shown[name][side].splitlines()) for side in ("before", "after"))
+        changed = sorted(line.split(" sha256:")[0].strip() for line in now - was if " sha256:" in line)
+        assert [line.rpartition("-")[0] or line for line in changed] == ["ConfigMap nanoagent/nanoagent-collector", "DaemonSet nanoagent/nanoagent"]
+        assert max(map(len, was | now)) < 300 and "  ServiceAccount nanoagent/nanoagent sha256:" in shown[name]["after"]
+    assert read(tmp_path) == before and b'"kind":"DaemonSet"' in before[BUNDLE]
+
+
+def test_the_diff_shows_as_it_is_what_only_looks_remembered(tmp_path):
+    rendered(options(render_dir=str(tmp_path)))
+    place = tmp_path / "002-configmap-nanoagent.yml"
+    place.write_text(f'{MARK}\n---\ndata:\n  objects.json: |\n    [{{"kind": 5}}]\n    and more\n  x: |\n    [{{"kind":"A","metadata":{{"name":"n"}}}}]\n')
+    [part] = rendered(options(render_dir=str(tmp_path)), check_mode=True, want_diff=True)["diff"]
+    assert part["before"] == place.read_text() and " sha256:" in part["after"]
+
+
 def test_a_secret_is_left_out_and_the_way_to_make_it_is_told(tmp_path):
     result = rendered(options(render_dir=str(tmp_path), registry_login=LOGIN), want_diff=True)
     [line] = result["left_out"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils import rollout
+from ansible_collections.nanoagent.k8s.plugins.module_utils import listing, rollout
 
 NAME = {"name": "a", "namespace": "n"}
 WANTED = {"kind": "DaemonSet", "metadata": NAME}
@@ -22,12 +22,14 @@ class World:
     """A clock that only what waits or looks moves, a rollout that is seen as `rows` say, and the cluster that it is in."""
 
     def __init__(self, monkeypatch, rows, look=0.0):
-        self.time, self.looks, self.patches, self.pods = 0.0, [], [], []
+        self.time, self.looks, self.patches, self.pods, self.kinds_watched, self.kinds_listed = 0.0, [], [], [], [], []
+        self.status = lambda: STATUS
         self._rows, self._look = rows, look
         event = SimpleNamespace(clear=lambda: None, wait=self.pass_by)
         monkeypatch.setattr(rollout, "threading", SimpleNamespace(Event=lambda: event))
         monkeypatch.setattr(rollout, "time", SimpleNamespace(monotonic=lambda: self.time, sleep=self.pass_by))
         monkeypatch.setattr(rollout, "Reflector", self.reflector)
+        monkeypatch.setattr(listing, "Reflector", self.reflector)
         monkeypatch.setattr(rollout, "verdicts", self.verdicts)
 
     def pass_by(self, seconds):
@@ -35,8 +37,9 @@ class World:
         self.time += seconds
 
     def reflector(self, _cluster, _changed, kind, *_rest, **_selectors):
-        objects = {"DaemonSet": lambda: [DAEMON_SET], "Pod": lambda: self.pods}.get(kind, list)
-        return SimpleNamespace(start=lambda: None, stop=lambda: None, synced=True, failure=None, trouble=None, objects=objects)
+        self.kinds_watched.append(kind)
+        objects = {"DaemonSet": lambda: [{**DAEMON_SET, "status": self.status()}], "Pod": lambda: self.pods}.get(kind, list)
+        return SimpleNamespace(start=lambda: None, stop=lambda: None, refreshed=lambda: True, failure=None, trouble=None, objects=objects)
 
     def verdicts(self, *_seen):
         self.time += self._look
@@ -49,11 +52,12 @@ class World:
     def patch(self, _obj, change):
         self.patches.append(change["metadata"]["annotations"])
 
-    def list(self, *_kind, **_selectors):
-        return [], ""
+    def list(self, kind, *_namespace, **_selectors):
+        self.kinds_listed.append(kind)
+        return [], "8"
 
-    def wait(self, timeout=600, since=START):
-        return rollout.await_rollout(self, WANTED, timeout, "m", since=since)[0]
+    def wait(self, timeout=600, since=START, **more):
+        return rollout.await_rollout(self, WANTED, timeout, "m", since=since, **more)[0]
 
 
 def row(number, state="rolling", final=False, last=""):
@@ -85,6 +89,64 @@ def test_a_cluster_that_takes_long_to_look_at_is_left_alone_meanwhile(monkeypatc
     assert all(later - earlier == pytest.approx(11.0) for earlier, later in zip(world.looks, world.looks[1:-1]))
     # The time that was given is not exceeded by a rest.
     assert world.time <= 101.0
+
+
+MANY = ([{}] * 500, "7")
+
+
+def growing(world, speed):
+    """Counters that grow by `speed` nodes a second."""
+    world.status = lambda: {**STATUS, "desiredNumberScheduled": 500, "numberReady": min(499, int(speed * world.time))}
+
+
+def test_of_many_nodes_the_pods_are_listed_at_each_look_while_they_get_on(monkeypatch):
+    world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
+    growing(world, speed=8)
+    assert world.wait(timeout=60, known_nodes=MANY) == "timeout"
+    assert world.kinds_listed == ["Pod"] * len(world.looks) and "Pod" not in world.kinds_watched
+    # And seldom: after a look come five seconds, and three rests of five.
+    assert all(later - earlier == pytest.approx(21.0, abs=0.1) for earlier, later in zip(world.looks, world.looks[1:-1]))
+
+
+@pytest.mark.parametrize("speed", [0, 2])
+def test_a_slow_rollout_of_many_nodes_is_watched(monkeypatch, speed):
+    world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
+    growing(world, speed)
+    assert world.wait(timeout=100, known_nodes=MANY) == "timeout"
+    assert world.kinds_listed == ["Pod"] * 3 and len(world.looks) > 3 and world.kinds_watched[-1] == "Pod"
+    assert all(later - earlier == pytest.approx(11.0, abs=0.1) for earlier, later in zip(world.looks, world.looks[1:-1]))
+
+
+def test_an_update_that_begins_with_fewer_ready_nodes_gets_on(monkeypatch):
+    world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
+    done = {"desiredNumberScheduled": 500}
+    world.status = lambda: {**STATUS, **done, "numberReady": 500 - min(50, int(8 * world.time)), "updatedNumberScheduled": min(499, int(8 * world.time))}
+    assert world.wait(timeout=60, known_nodes=MANY) == "timeout"
+    assert "Pod" not in world.kinds_watched
+
+
+def test_of_few_nodes_the_pods_are_watched(monkeypatch):
+    world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
+    assert world.wait(timeout=100, known_nodes=([{}] * 5, "7")) == "timeout"
+    assert world.kinds_listed == [] and "Pod" in world.kinds_watched
+
+
+DONE = {"observedGeneration": 1, "desiredNumberScheduled": 30, "numberReady": 30, "updatedNumberScheduled": 30}
+
+
+def test_counters_that_say_that_it_has_ended_are_looked_into_at_once(monkeypatch):
+    world = World(monkeypatch, lambda world: [row(1, "ready" if world.time > 8 else "rolling")], look=1.0)
+    world.status = lambda: DONE if world.time > 7 else STATUS
+    assert world.wait() == "done"
+    # A look from 0 to 1, then nothing new for 5 seconds: the rest after that ends with the counters' word.
+    assert world.looks == [pytest.approx(1.0), pytest.approx(8.0, abs=0.1)]
+
+
+def test_counters_that_were_looked_into_in_vain_are_no_reason_to_look_without_a_rest(monkeypatch):
+    world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
+    world.status = lambda: DONE
+    assert world.wait(timeout=100) == "timeout"
+    assert all(later - earlier == pytest.approx(10.0) for earlier, later in zip(world.looks, world.looks[1:-1]))
 
 
 BEFORE, SINCE = "2025-12-31T23:59:00Z", "2026-01-01T00:00:03Z"

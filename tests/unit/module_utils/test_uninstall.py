@@ -47,6 +47,28 @@ class Store:
         return 200, {"items": [obj for obj in below if wanted.items() <= (obj["metadata"].get("labels") or {}).items()]}
 
 
+class Discovered(Store):
+    """A store whose server tells what it serves. answers: path of a list -> (status, metadata of what it holds). away: a version of a group."""
+
+    def __init__(self, *objects, answers, away=None, **given):
+        super().__init__(*objects, **given)
+        self.answers = {path: (status, {"items": [{"metadata": each} for each in items]}) for path, (status, items) in answers.items()}
+        self.groups = {path.split("/")[2]: path.split("/") for path in answers}
+        self.away = away
+
+    def answer(self, method, path, query):
+        if path in ("/api", "/apis"):
+            listed = [self._group(name, parts) for name, parts in self.groups.items()] if path == "/apis" else []
+            away = [{"metadata": {"name": self.away}, "versions": [{"version": "v1", "freshness": "Stale"}]}] if self.away and path == "/apis" else []
+            return 200, {"kind": "APIGroupDiscoveryList", "items": [*listed, *away]}
+        return self.answers[path] if path in self.answers else super().answer(method, path, query)
+
+    @staticmethod
+    def _group(name, parts):
+        resource = {"resource": parts[-1], "responseKind": {"kind": parts[-1].title()}, "scope": "Namespaced", "verbs": ["list", "delete"]}
+        return {"metadata": {"name": name}, "versions": [{"version": parts[3], "resources": [resource]}]}
+
+
 def obj(kind, name, namespace="n", member=True):
     metadata = {"name": name, "uid": next(UIDS), "labels": {applyset.MEMBER_LABEL: IDENTIFIER} if member else {}}
     if KINDS[kind].namespaced:
@@ -109,3 +131,56 @@ def test_without_a_parent_what_cannot_be_listed_is_said():
 def test_a_config_map_of_somebody_else_with_the_parents_name_stays():
     store = Store(obj("ConfigMap", "n", member=False), obj("Namespace", "n", member=False))
     assert not remove(store)["changed"] and len(store.objects) == 2
+
+
+GADGETS, EVENTS = "/apis/example.com/v2/namespaces/n/gadgets", "/apis/events.k8s.io/v1/namespaces/n/events"
+
+
+def installed(**given):
+    account, home = obj("ServiceAccount", "a"), obj("Namespace", "n")
+    return Discovered(account, parent(account, home), home, **given)
+
+
+def test_an_object_of_a_kind_that_nobody_knew_before_keeps_the_namespace():
+    store = installed(answers={GADGETS: (200, [{"name": "theirs", "namespace": "n", "uid": "u"}])})
+    predicted, result = remove(store, check_mode=True), remove(store)
+    assert result["kept"] == ["Namespace n: it holds what is not ours: Gadgets n/theirs"] == predicted["kept"] and result["warnings"] == []
+    assert removed(result) == ["ServiceAccount n/a", "ConfigMap n/n"]
+
+
+def test_what_is_made_by_itself_keeps_nothing():
+    account, home = obj("ServiceAccount", "a"), obj("Namespace", "n")
+    own = {"name": "x", "namespace": "n", "uid": "v", "ownerReferences": [{"uid": account["metadata"]["uid"]}]}
+    answers = {GADGETS: (200, [own]), EVENTS: (200, [{"name": "x", "namespace": "n", "uid": "u"}])}
+    result = remove(Discovered(account, parent(account, home), home, answers=answers))
+    assert "Namespace n" in removed(result) and result["kept"] == [] == result["warnings"]
+
+
+def test_a_kind_that_need_not_be_listable_is_named_and_the_namespace_goes():
+    store = installed(answers={GADGETS: (403, [])})
+    predicted, result = remove(store, check_mode=True), remove(store)
+    assert "Namespace n" in removed(result) and result["kept"] == []
+    told = ["Namespace n goes with whatever it holds of gadgets.example.com: this user may not list them there"]
+    assert result["warnings"] == told == predicted["warnings"]
+
+
+def test_where_the_user_may_not_read_what_is_served_that_is_said():
+    account, home = obj("ServiceAccount", "a"), obj("Namespace", "n")
+    result = remove(Store(account, parent(account, home), home, refused=["apis"]))
+    [line] = result["warnings"]
+    assert "Namespace n" in removed(result) and line.endswith("this user may not read which kinds the API serves")
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [({"answers": {}, "away": "away.example"}, "away.example/v1"), ({"answers": {GADGETS: (405, [])}}, "gadgets.example.com")],
+)
+def test_a_server_that_is_away_keeps_the_namespace_and_the_run_does_not_end_well(given, what):
+    store = installed(**given)
+    line = f"Namespace n: the API has no answer for {what}, so what else it holds is not known"
+    predicted = remove(store, check_mode=True)
+    with pytest.raises(Failure) as caught:
+        remove(store)
+    assert caught.value.facts["kept"] == [line] == predicted["kept"] and caught.value.what == line
+    assert removed(caught.value.facts) == ["ServiceAccount n/a", "ConfigMap n/n"] == removed(predicted) and list(store.objects) == ["/api/v1/namespaces/n"]
+    assert caught.value.facts["leftovers"] == [{"object": "Namespace n", "node": "", "reason": "what it holds is not known"}]
