@@ -352,7 +352,7 @@ class Preflight:
         seconds = self.options["egress_timeout"]
         objects = reach_job.reach_objects(self.options, self.daemon_set["spec"]["template"], image, urls, node, seconds, self.platforms)
         try:
-            found = reach_job.reach_findings(reach_job.run_reach(self.cluster, objects, seconds), urls, place)
+            found = reach_job.reach_findings(reach_job.run_reach(self.cluster, objects, len(urls), seconds), urls, place)
         except Failure as failure:
             found = self._untried(failure)
         return [{**one, "nodes": [node]} for one in found]

@@ -33,6 +33,10 @@ _POLL = 0.5
 # Seconds that the Job controller has for making the pod before its events are asked for the reason.
 _DENIED_AFTER = 2
 _LOG_LINES = 200
+# Exit codes of the program when it has asked every URL: all are reached, one is not.
+_HAS_ASKED = (0, 5)
+# Seconds: a kubelet tells that a container has ended before all of its log can be read.
+_LOG_AFTER = 10
 # Each URL gets this share of the Job's time, the rest is for starting.
 _URL_SHARE, _LONGEST_URL = 3, 10
 _ENVIRONMENT = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")
@@ -109,9 +113,10 @@ def reach_objects(options: dict, template: dict, image: str, urls: list[str], no
     return [job, *({**obj, "metadata": {"name": renamed[obj["metadata"]["name"]], "namespace": namespace, "labels": labels}} for obj in extras)]
 
 
-def run_reach(cluster: Cluster, objects: list[dict], seconds: int) -> dict:
+def run_reach(cluster: Cluster, objects: list[dict], urls: int, seconds: int) -> dict:
     """Makes the Job, waits for its pod's end and removes all of it: {"results": of parse_lines, "node", "problem": text, "fix": text}.
 
+    objects: of reach_objects. urls: how many it asks.
     Whatever happens here, Kubernetes ends the Job after `seconds` and removes it soon after.
     """
     job = cluster.apply(objects[0], True)
@@ -119,7 +124,7 @@ def run_reach(cluster: Cluster, objects: list[dict], seconds: int) -> dict:
     try:
         for obj in objects[1:]:
             cluster.apply({**obj, "metadata": {**obj["metadata"], "ownerReferences": [owner]}}, True)
-        return _outcome(cluster, job, seconds)
+        return _outcome(cluster, job, urls, seconds)
     finally:
         _remove(cluster, job)
 
@@ -223,7 +228,7 @@ def _remove(cluster, job):
             raise
 
 
-def _outcome(cluster, job, seconds):
+def _outcome(cluster, job, urls, seconds):
     namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
     begin = time.monotonic()
     deadline = begin + seconds
@@ -235,7 +240,7 @@ def _outcome(cluster, job, seconds):
             node = (pod.get("spec") or {}).get("nodeName") or ""
             ended = _ended(pod)
             if ended is not None:
-                log = cluster.logs(namespace, pod["metadata"]["name"], _CONTAINER, _LOG_LINES)
+                log = _whole_log(cluster, pod["metadata"], ended, urls)
                 return {"results": parse_lines(log), "node": node, **_said(ended, log)}
             cause = diagnose(pod)
             problem, fix = f"{cause['reason']}: {cause['detail']}", cause["fix"]
@@ -258,8 +263,17 @@ def _ended(pod):
     return None
 
 
+def _whole_log(cluster, pod, ended, urls):
+    give_up = time.monotonic() + _LOG_AFTER
+    while True:
+        log = cluster.logs(pod["namespace"], pod["name"], _CONTAINER, _LOG_LINES)
+        if ended.get("exitCode") not in _HAS_ASKED or len(parse_lines(log)) >= urls or time.monotonic() > give_up:
+            return log
+        time.sleep(_POLL)
+
+
 def _said(ended, log):
-    if ended.get("exitCode") in (0, 5):
+    if ended.get("exitCode") in _HAS_ASKED:
         return {"problem": "", "fix": ""}
     last = next(iter(reversed([line for line in log.splitlines() if line.strip()])), ended.get("message") or ended.get("reason") or "no output")
     return {

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_security import violations
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
@@ -17,8 +19,10 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.reach_job import (
     parse_lines,
     reach_findings,
     reach_objects,
+    run_reach,
 )
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options, daemon_set
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
 
 URL = "https://orc.example.com"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -178,3 +182,33 @@ def test_what_several_nodes_found_is_told_once():
     assert good["nodes"] == ["a", "b"] and good["result"] == "ok" and good["evidence"].endswith("; the same from 1 other node")
     assert bad["nodes"] == ["c"] and bad["result"] == "error" and "on c" in bad["evidence"]
     assert gathered(found("a"), 1) == found("a")
+
+
+def run(logs, exit_code=0):
+    """(outcome of the Job whose pod has ended, what each reading of its log says in turn; how often the log was read)."""
+    job, said = objects()[0], iter(logs)
+    ended = {"name": "reach", "state": {"terminated": {"exitCode": exit_code}}}
+    pod_seen = {"metadata": {"name": "p", "namespace": "n"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Succeeded", "containerStatuses": [ended]}}
+
+    def answer(method, path, _query):
+        if path.endswith("/log"):
+            return 200, next(said).encode()
+        if path.endswith("/pods"):
+            return 200, {"items": [pod_seen], "metadata": {"resourceVersion": "1"}}
+        return 200, {**job, "metadata": {**job["metadata"], "uid": "u"}} if method == "PATCH" else {}
+
+    with FakeApiServer(answer) as server:
+        cluster = Cluster({**dict.fromkeys(connection_argument_spec()), "host": server.url, "api_key": "a-token-of-this-test"})
+        outcome = run_reach(cluster, [job], 1, 60)
+        return outcome, sum(path.endswith("/log") for _method, path, _query in server.seen)
+
+
+def test_a_log_that_cannot_be_read_whole_yet_is_read_again():
+    line = json.dumps({"url": URL, "ok": True, "status": 200})
+    outcome, reads = run(["", line[:20], line])
+    assert [entry["url"] for entry in outcome["results"]] == [URL] and outcome["node"] == "n1" and reads == 3
+
+
+def test_the_log_of_a_program_that_could_not_ask_is_read_once():
+    outcome, reads = run(["no such command"], exit_code=2)
+    assert outcome["results"] == [] and "exit code 2: no such command" in outcome["problem"] and reads == 1
