@@ -19,7 +19,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.idle_options import 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_pin import name_notes, with_image_names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.image_trust import check_images
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run, secret_values, silent
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, titled
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_names, check_options, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes, describe, plan, still_needed
@@ -166,7 +166,7 @@ def _outside(cluster, options, steps, seen):
     if any(one["fatal"] for one in lacking) and seen["namespace"] is not None:
         announced = outside_objects.external_secret_targets(live.external_secrets(cluster, options["namespace"]))
         lacking = outside_objects.lacking(wanted, found, announced)
-    unread = [f"the {kind} {namespace}/{name}" for kind, namespace, name in sorted({need["object"] for need in wanted} - set(found))]
+    unread = [f"the {titled(which)}" for which in sorted({need["object"] for need in wanted} - set(found))]
     return {"lacking": lacking, "unread": unread}
 
 

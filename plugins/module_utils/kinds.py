@@ -129,5 +129,10 @@ def identity(obj: dict) -> tuple[str, str, str]:
 
 def title(obj: dict) -> str:
     """How messages name an object: `DaemonSet nanoagent/nanoagent`, `PriorityClass nanoagent`."""
-    kind, namespace, name = identity(obj)
+    return titled(identity(obj))
+
+
+def titled(which: tuple[str, str, str]) -> str:
+    """title() of an object that only its identity is known of."""
+    kind, namespace, name = which
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

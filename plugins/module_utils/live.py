@@ -75,13 +75,15 @@ def strangers(cluster: Cluster, desired: list[dict], seen: dict) -> dict[tuple, 
 
 
 def outside(cluster: Cluster, options: dict, wanted: set[tuple], seen: dict) -> dict[tuple, dict | None]:
-    """Objects of the namespace that somebody else makes: identity -> object, None where there is none; what may not be read is left out."""
-    if seen["namespace"] is None:
-        return dict.fromkeys(wanted)
+    """Objects that somebody else makes: identity -> object, None where there is none; what may not be read is left out.
+
+    Of a namespace that is not there nothing is asked for.
+    """
+    absent = {which for which in wanted if which[1] and seen["namespace"] is None}
     watched = ("Secret", options["namespace"], credentials.watched_secret(options))
-    asked = sorted(wanted - {watched})
+    asked = sorted(wanted - absent - {watched})
     answers = cluster.parallel([partial(_readable, cluster.get, kind, name, namespace) for kind, namespace, name in asked])
-    found = {which: answer[0] for which, answer in zip(asked, answers) if answer is not None}
+    found = dict.fromkeys(absent) | {which: answer[0] for which, answer in zip(asked, answers) if answer is not None}
     return {**found, watched: seen["secret"]} if watched in wanted else found
 
 

@@ -1,29 +1,46 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets and ConfigMaps that pods need and that somebody else makes: whether they are there. Pure.
+"""What pods need and somebody else makes, such as a Secret or a priority class: whether it is there. Pure.
 
-Without one its pods wait for ever, and that shows after minutes only where it is a volume.
+Without it pods wait for ever or are not let in, and that shows only after the writing, with a volume after minutes.
 """
 
 from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity, titled
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import needs
+from ansible_collections.nanoagent.k8s.plugins.module_utils.priority import SYSTEM_VALUES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, number, records, text
 
-_KINDS = ("Secret", "ConfigMap")
+_KINDS = ("Secret", "ConfigMap", "ServiceAccount", "PriorityClass", "RuntimeClass")
+# Kubernetes makes them itself.
+_ALWAYS_THERE = {("ServiceAccount", "default"), *(("PriorityClass", name) for name in SYSTEM_VALUES)}
 _CSI_DRIVER = "secrets-store.csi.k8s.io"
 # What of a workload's status counts its pods that are not ready.
 _UNREADY = {"DaemonSet": "numberUnavailable", "Deployment": "unavailableReplicas"}
 # Options that make the object themselves, by the one that names one.
-_MADE_BY = {"credentials.existing_secret": "registration_code", "ca_bundle_config_map": "ca_bundle"}
+_MADE_BY = {
+    "credentials.existing_secret": "registration_code",
+    "ca_bundle_config_map": "ca_bundle",
+    "service_account": "create_service_account",
+    "priority_class": "priority_class.create",
+}
+# Options by the field of the pod that they set.
+_OPTIONS = {
+    "imagePullSecrets": "image_pull_secrets",
+    "serviceAccountName": "service_account",
+    "priorityClassName": "priority_class",
+    "runtimeClassName": "runtime_class",
+    "env": "extra_env",
+    "volumes": "extra_volumes",
+}
 
 
 def outside_needs(options: dict, steps: list[dict]) -> list[dict]:
-    """What the pods of a plan need of the kinds Secret and ConfigMap that no step of it makes, each once.
+    """What the pods of a plan need that neither a step of it nor Kubernetes makes, each once.
 
     steps: of plan.plan. {"object": identity, "option": which names it, "keys", "fatal": whether pods that the plan starts, or that
     are not ready, cannot run without it, "may_come": whether a driver may make it once the pods are there}.
@@ -38,7 +55,7 @@ def outside_needs(options: dict, steps: list[dict]) -> list[dict]:
         driver = any(at(volume, "csi", "driver") == _CSI_DRIVER for volume in records(spec.get("volumes")))
         for need in needs(spec, workload["metadata"]["namespace"]):
             kind, _namespace, name = which = need["object"]
-            if kind not in _KINDS or which in made or (kind == "Secret" and name == coming_secret(options)):
+            if kind not in _KINDS or which in made or (kind, name) in _ALWAYS_THERE or (kind == "Secret" and name == coming_secret(options)):
                 continue
             if need["optional"] and need["field"] != "imagePullSecrets":
                 continue
@@ -51,25 +68,25 @@ def outside_needs(options: dict, steps: list[dict]) -> list[dict]:
 
 
 def lacking(wanted: list[dict], seen: dict[tuple, dict | None], announced: set[str]) -> list[dict]:
-    """What of it is not there: [{"fault", "note", "fatal", "option"}].
+    """What of it is not there: [{"fault", "note", "fatal", "option", "namespaced"}].
 
     wanted: of outside_needs. seen: identity -> object, None where there is none; what may not be read is not in it, and nothing is
     said of that. announced: names of Secrets that an operator is told to make.
     """
     found = []
     for need in wanted:
-        kind, namespace, name = need["object"]
+        kind, _namespace, name = need["object"]
         if need["object"] not in seen:
             continue
         fault = _fault(need, seen[need["object"]])
         if not fault:
             continue
-        what = f"the {kind} {namespace}/{name} {fault} ({need['option']})"
+        what = f"the {titled(need['object'])} {fault} ({need['option']})"
         comes = kind == "Secret" and (need["may_come"] or name in announced)
         follows = "images are pulled without it" if need["option"] == "image_pull_secrets" else "no pod starts without it"
         note = f"{what}: {follows}" + (", and somebody else is to make it" if comes else "")
         fatal = need["fatal"] and not comes
-        found.append({"fault": what, "note": note, "fatal": fatal, "option": need["option"]})
+        found.append({"fault": what, "note": note, "fatal": fatal, "option": need["option"], "namespaced": KINDS[kind].namespaced})
     return found
 
 
@@ -89,7 +106,7 @@ def notes_of(lacked: list[dict], home: dict | None, waits: bool) -> list[str]:
 def way_out(fatal: list[dict], home: dict | None) -> str:
     """What to do about things that are lacking; fatal: of lacking. home: the Namespace, None where there is none yet."""
     what = "it" if len(fatal) == 1 else "them"
-    first = what if home else f"the namespace and {what}"
+    first = what if home or not any(one["namespaced"] for one in fatal) else f"the namespace and {what}"
     instead = [f"or use {_MADE_BY[one['option']]}, which makes it" for one in fatal if one["option"] in _MADE_BY]
     return ", ".join([f"create {first} before the run", *instead, f"or set wait: false where somebody makes {what} after the run"])
 
@@ -109,14 +126,14 @@ def _fault(need, live):
 
 def _option(options, need):
     kind, _namespace, name = need["object"]
-    if need["field"] == "imagePullSecrets":
-        return "image_pull_secrets"
+    if need["field"] not in ("env", "volumes"):
+        return _OPTIONS[need["field"]]
     existing, authorities = at(options, "credentials", "existing_secret", "name"), at(options, "ca_bundle_config_map", "name")
     if kind == "Secret" and name == existing:
         return "credentials.existing_secret"
     if kind == "ConfigMap" and name == authorities:
         return "ca_bundle_config_map"
-    return "extra_env" if need["field"] == "env" else "extra_volumes"
+    return _OPTIONS[need["field"]]
 
 
 def _starts_pods(step):

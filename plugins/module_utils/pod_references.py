@@ -17,7 +17,7 @@ _WHOLE = (("configMapRef", "ConfigMap"), ("secretRef", "Secret"))
 def references(spec: dict, namespace: str) -> set[tuple[str, str, str]]:
     """Identities, as kinds.identity, of what a pod spec of this namespace names.
 
-    Service account, priority class, pull secrets, and the ConfigMaps, Secrets and SecretProviderClasses of volumes and environment.
+    Service account, priority and runtime class, pull secrets, and the ConfigMaps, Secrets and SecretProviderClasses of volumes and environment.
     """
     return {need["object"] for need in needs(spec, namespace)}
 
@@ -25,12 +25,13 @@ def references(spec: dict, namespace: str) -> set[tuple[str, str, str]]:
 def needs(spec: dict, namespace: str) -> list[dict]:
     """What a pod spec of this namespace names, each time that it does.
 
-    {"object": identity, "field": serviceAccountName|priorityClassName|imagePullSecrets|volumes|env, "keys": [those that are named],
+    {"object": identity, "field": serviceAccountName|priorityClassName|runtimeClassName|imagePullSecrets|volumes|env, "keys": [those that are named],
     "optional": whether pods start without it}. Without a pull secret they do, where the registry or the node lets them.
     """
     found = [
         _need("serviceAccountName", "ServiceAccount", namespace, spec.get("serviceAccountName")),
         _need("priorityClassName", "PriorityClass", "", spec.get("priorityClassName")),
+        _need("runtimeClassName", "RuntimeClass", "", spec.get("runtimeClassName")),
         *(_need("imagePullSecrets", "Secret", namespace, one.get("name"), {"optional": True}) for one in records(spec.get("imagePullSecrets"))),
     ]
     for volume in records(spec.get("volumes")):

@@ -38,6 +38,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import check_options, desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import plan
 from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import asked_kinds, choose, detect
+from ansible_collections.nanoagent.k8s.plugins.module_utils.priority import SYSTEM_VALUES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import container_name, with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings
@@ -49,7 +50,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing_advice import
 
 # The newest version that this collection was run against.
 _NEWEST_KUBERNETES = (1, 36)
-_SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 _WORKLOADS = ("DaemonSet", "Deployment")
 # Pods that have ended take nothing from their node.
 _RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
@@ -410,7 +410,7 @@ class Preflight:
         if made is None:
             classes, _failure = self._listed("PriorityClass")
             made = next((one for one in classes if (one["metadata"]["name"] == name if name else one.get("globalDefault"))), None)
-        value = made["value"] if made else _SYSTEM_PRIORITIES.get(name, 0)
+        value = made["value"] if made else SYSTEM_VALUES.get(name, 0)
         may = (made or {}).get("preemptionPolicy", "PreemptLowerPriority") == "PreemptLowerPriority"
         return value, may, f"priority {value}" + (f" of class {name}" if name else "")
 

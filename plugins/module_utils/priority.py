@@ -12,8 +12,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import 
 # A PriorityClass of a user may not be higher than this (HighestUserDefinablePriority).
 _HIGHEST = 1_000_000_000
 _LOWEST = -2_147_483_648
-# Kubernetes makes them itself; their names are reserved.
-_SYSTEM = ("system-node-critical", "system-cluster-critical")
+# The classes that Kubernetes makes itself, whose names are reserved, and their values.
+SYSTEM_VALUES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 
 
 def check(options: dict) -> None:
@@ -25,7 +25,9 @@ def check(options: dict) -> None:
     check_dns_subdomain("priority_class.name", name)
     if _creates(priority):
         if name.startswith("system-"):
-            raise Failure(f"priority_class.name {name!r} begins with system-, which is reserved", f"choose another name, or one of {' and '.join(_SYSTEM)}")
+            raise Failure(
+                f"priority_class.name {name!r} begins with system-, which is reserved", f"choose another name, or one of {' and '.join(SYSTEM_VALUES)}"
+            )
         if not _LOWEST <= priority["value"] <= _HIGHEST:
             raise Failure(
                 f"priority_class.value {priority['value']} is out of bounds",
@@ -51,7 +53,7 @@ def objects(options: dict) -> list[dict]:
             body["preemptionPolicy"] = priority["preemption_policy"]
         found.append(made(options, "scheduling.k8s.io/v1", "PriorityClass", name, namespaced=False, **body))
     quota = priority.get("resource_quota")
-    if quota if quota is not None else name in _SYSTEM and options["namespace"] != "kube-system":
+    if quota if quota is not None else name in SYSTEM_VALUES and options["namespace"] != "kube-system":
         scope = {"scopeName": "PriorityClass", "operator": "In", "values": [name]}
         spec = {"hard": {"pods": "1G"}, "scopeSelector": {"matchExpressions": [scope]}}
         found.append(made(options, "v1", "ResourceQuota", f"{options['name']}-priority", spec=spec))
@@ -59,4 +61,4 @@ def objects(options: dict) -> list[dict]:
 
 
 def _creates(priority):
-    return priority["create"] and priority["name"] not in _SYSTEM
+    return priority["create"] and priority["name"] not in SYSTEM_VALUES

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -61,6 +62,14 @@ def ansible_playbook():
     yield run
     for process in started.values():
         process.close()
+
+
+@pytest.fixture
+def nodes_alone(tmp_path_factory):
+    """While a test has it, no other test that asks for it runs: of those that taint and cordon nodes, and of those that such nodes would disturb."""
+    with (tmp_path_factory.getbasetemp().parent / "nodes.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 
+import pytest
 from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, INFO, audited, one_line, pods
 
 
@@ -97,6 +98,7 @@ def test_a_denied_pod_is_told_with_the_rule(run_tasks, options, push, shipped, k
     assert not kubectl("get", "daemonsets,configmaps,serviceaccounts,roles,rolebindings", "-n", name, "-o", "name", "-l", "app.kubernetes.io/name=nanoagent")
 
 
+@pytest.mark.usefixtures("nodes_alone")
 def test_tainted_and_cordoned_nodes_show_as_such(run_tasks, options, push, shipped, kubectl, name):
     workers = kubectl("get", "nodes", "-l", "!node-role.kubernetes.io/control-plane", "-o", "jsonpath={.items[*].metadata.name}").split()
     tainted, cordoned = workers[0], workers[1]

@@ -264,6 +264,13 @@ def test_what_others_make_is_missed_at_once_and_secrets_in_arguments_show_nowher
     [missing] = run_tasks([{AGENT: given}], "--check")
     assert f"the Secret {name}/own has no key registration-code (credentials.existing_secret)" in one_line(missing)
 
+    named = {"service_account": "own", "create_service_account": False, "priority_class": {"name": name, "create": False}, "runtime_class": name}
+    for check in (["--check"], []):
+        [missing] = run_tasks([{AGENT: {**options, "image": given["image"], **named}}], *check)
+        for what in (f"ServiceAccount {name}/own does not exist (service_account)", f"PriorityClass {name} does not exist", f"RuntimeClass {name} does not"):
+            assert what in one_line(missing)
+    assert kubectl("get", "daemonsets,serviceaccounts,configmaps", "-n", name, "-l", "app.kubernetes.io/managed-by=nanoagent.k8s", "-o", "name") == ""
+
 
 def test_metrics_are_there_to_be_scraped(run_tasks, options, push, shipped, kubectl, name):
     rule = {"to": [{"ipBlock": {"cidr": "198.18.0.0/15"}}], "ports": [{"port": 9}]}

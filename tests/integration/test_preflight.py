@@ -234,6 +234,7 @@ def test_the_way_out(run_tasks, wanted, kubectl, name, place, tmp_path):
     until(lambda: not of_namespace(kubectl, name))
 
 
+@pytest.mark.usefixtures("nodes_alone")
 def test_the_way_out_of_several_nodes(run_tasks, wanted, kubectl, name, place, tmp_path):
     kubectl("create", "namespace", name)
     nodes = kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()

@@ -175,6 +175,7 @@ def test_several_daemon_sets_are_one_agent_and_two_on_a_node_are_a_conflict(lab,
     assert not gone["ok"] and any(f"DaemonSet {lab.namespace}/nobody does not exist" in cause for cause in gone["causes"])
 
 
+@pytest.mark.usefixtures("nodes_alone")
 def test_taints_of_nodes_that_come_and_go(lab, kubectl):
     coming, going = lab.workers[:2]
     lab.make("a", tolerations=[], nodeSelector={})

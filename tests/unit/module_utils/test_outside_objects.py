@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Secret or ConfigMap that somebody else makes and that is not there: said at once, the same in check mode, by the run and by a look ahead."""
+"""What pods need, somebody else makes, and that is not there: said at once, the same in check mode, by the run and by a look ahead."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ AUTHORITIES = {**CUSTOM, "ca_bundle_config_map": {"name": "roots", "key": "ca.pe
 PULL = {"image_pull_secrets": ["puller"]}
 VARIABLE = {"extra_env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "own", "key": "code"}}}]}
 VOLUME = {"extra_volumes": [{"name": "v", "configMap": {"name": "map", "items": [{"key": "a", "path": "a"}, {"key": "b", "path": "b"}]}}]}
+ACCOUNT = {"service_account": "theirs", "create_service_account": False}
+PRIORITY = {"priority_class": {"name": "theirs", "create": False}}
+RUNTIME = {"runtime_class": "theirs"}
 DRIVER = {"extra_volumes": [{"name": "v", "csi": {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "vault"}}}]}
 
 NODE = node(labels={"kubernetes.io/arch": "amd64"})
@@ -61,7 +64,7 @@ class World:
             return 201, {"metadata": {"name": "x"}, "spec": {"containers": []}}
         if plural == "namespaces" and self.home and last == "nanoagent":
             return 200, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": last, "uid": "u"}}
-        if plural in ("secrets", "configmaps"):
+        if plural in ("secrets", "configmaps", "serviceaccounts", "priorityclasses", "runtimeclasses"):
             self.asked.append(f"{plural}/{last}")
         if plural in self.refused:
             return 403, {"kind": "Status", "message": f'{plural} "{last}" is forbidden: User "u" cannot get resource "{plural}" in API group ""', "code": 403}
@@ -99,6 +102,11 @@ def said(world, **given):
         (AUTHORITIES, {"configmaps/roots": {"data": {"x": ""}, "binaryData": {"y": ""}}}, "the ConfigMap nanoagent/roots has no key ca.pem"),
         (VARIABLE, {}, "the Secret nanoagent/own does not exist (extra_env)"),
         (VOLUME, {"configmaps/map": {"data": {"a": "x"}}}, "the ConfigMap nanoagent/map has no key b (extra_volumes)"),
+        (ACCOUNT, {}, "the ServiceAccount nanoagent/theirs does not exist (service_account): no pod starts without it. Next: create it before the run"),
+        (ACCOUNT, {}, "or use create_service_account, which makes it"),
+        (PRIORITY, {}, "the PriorityClass theirs does not exist (priority_class): no pod starts without it"),
+        (PRIORITY, {}, "or use priority_class.create, which makes it"),
+        (RUNTIME, {}, "the RuntimeClass theirs does not exist (runtime_class): no pod starts without it. Next: create it before the run, or set wait: false"),
         ({**VARIABLE, **VOLUME}, {}, "(extra_volumes); the Secret nanoagent/own does not exist (extra_env): no pod starts without them. Next: create them"),
     ],
 )
@@ -116,6 +124,14 @@ def test_a_namespace_that_is_not_there_holds_nothing_and_is_not_asked():
     watched = {"existing_secret": {"name": "own", "restart_on_change": True}}
     assert "create the namespace and it, or correct" in said(World(home=False), **{**EXISTING, "credentials": watched})
     assert world.asked == []
+
+
+def test_what_lies_in_no_namespace_is_asked_for_without_one():
+    world = World(home=False)
+    assert "the PriorityClass theirs does not exist (priority_class): no pod starts without it. Next: create it before" in said(world, **PRIORITY)
+    assert world.asked == ["priorityclasses/theirs"]
+    assert "create the namespace and them before" in said(World(home=False), **PRIORITY, **ACCOUNT)
+    assert run(World({"priorityclasses/theirs": {}}, home=False), **PRIORITY)["changed"]
 
 
 @pytest.mark.parametrize("credentials", [{"existing_secret": {"name": "own"}}, {"existing_secret": {"name": "own", "restart_on_change": True}}])
@@ -139,6 +155,7 @@ def test_a_missing_pull_secret_is_told_and_no_more():
         (AUTHORITIES, {"configmaps/roots": {"binaryData": {"ca.pem": "eA=="}}}),
         (PULL, {"secrets/puller": {"data": {}}}),
         ({**VARIABLE, **VOLUME}, {"secrets/own": {"data": {"code": "eA=="}}, "configmaps/map": {"data": {"a": "", "b": ""}}}),
+        ({**ACCOUNT, **PRIORITY, **RUNTIME}, {"serviceaccounts/theirs": {}, "priorityclasses/theirs": {}, "runtimeclasses/theirs": {}}),
     ],
 )
 def test_what_is_there_is_read_once_and_not_told(given, held):
@@ -165,6 +182,9 @@ def test_what_the_options_do_not_name_is_not_asked_for():
         {"extra_env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "own", "key": "code", "optional": True}}}]},
         {"extra_volumes": [{"name": "v", "secret": {"secretName": "own", "optional": True}}]},
         {"extra_volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "own", "optional": True}}]}}]},
+        {"service_account": "default", "create_service_account": False},
+        {"priority_class": {"name": "system-node-critical"}},
+        {"priority_class": {"name": "own", "create": True, "value": 1000}},
     ],
 )
 def test_what_is_made_here_or_may_be_missing_is_not_lacking(given):
