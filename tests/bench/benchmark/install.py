@@ -19,6 +19,7 @@ from benchmark.kubernetes import NAME, Kubectl, disturbances
 from benchmark.manifests import chart, kubernetes_core_playbook, manifest_file, rendered
 from benchmark.peers import ANSIBLE, HELM, go_command, kubernetes_core, say
 from benchmark.process import BenchFailed, measured
+from benchmark.quiet import wait_until_quiet
 from benchmark.record import Ratio, Record
 from benchmark.surroundings import ansible_environment, cluster, local_cluster, playbook_command
 
@@ -145,9 +146,10 @@ class Lab:
         finally:
             self.kubectl.remove(name)
 
-    def timed(self, arm: str, command: list[str]) -> None:
-        """Measure a command as one round of an arm."""
-        self.record.add(arm, measured(command, self.environment, str(self.folder)).figures())
+    def timed(self, arm: str, command: list[str], environment: dict[str, str] | None = None) -> None:
+        """Measure a command as one round of an arm, once the cluster has done with what the one before left it to do."""
+        wait_until_quiet()
+        self.record.add(arm, measured(command, environment or self.environment, str(self.folder)).figures())
 
     def warm_up(self) -> None:
         """What only the first run on a machine does, filling caches and pulling the image, is no one's time."""
@@ -264,7 +266,7 @@ def _kubernetes_core_arms(lab: Lab) -> dict[str, Callable[[], None]]:
 
     def timed(row: str, objects: list[dict], state: str, wait: bool = True) -> None:
         path = str(kubernetes_core_playbook(lab.folder, objects, state, wait))
-        lab.record.add(row, measured(playbook_command(path, python=python), environment, str(lab.folder)).figures())
+        lab.timed(row, playbook_command(path, python=python), environment)
 
     def waiting() -> None:
         with lab.namespace("core-wait") as namespace:
