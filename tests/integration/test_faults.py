@@ -48,12 +48,15 @@ ODD = {"app.kubernetes.io/name": "odd"}
 # More than any node has: the pods stay Pending, which costs nothing.
 NOWHERE = {"requests": {"cpu": "1000"}}
 SOMEWHERE = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+RARE = {2: "refused", 7: "follow", 12: "ports", 17: "recreate"}
+# Above the ports that Kubernetes gives to Services by default, below those that Linux gives to connections; with a seed added.
+FIRST_PORT = 32768 - 1000 - 200
 
 
 def scenario(seed: int) -> str:
     """What a seed does; what needs several real pods is rare."""
-    if seed % 20 in (7, 17):
-        return "follow" if seed % 20 == 7 else "recreate"
+    if seed % 20 in RARE:
+        return RARE[seed % 20]
     if seed % 10 == 3:
         return "proof"
     return random.Random(f"scenario {seed}").choice(["install", "install", "upgrade", "upgrade", "uninstall"])
@@ -72,6 +75,7 @@ class Lab:
 
     env: dict
     image: str
+    monitor: str
     worker: str
     authority: Authority
     way: tuple
@@ -118,8 +122,8 @@ class Lab:
         pods, _version = self.straight.list("Pod", name, labelSelector=text)
         return {pod["spec"]["nodeName"] for pod in pods if is_ready(pod) and not pod["metadata"].get("deletionTimestamp")}
 
-    def give_odd_selector(self, name: str) -> None:
-        """Makes the DaemonSet anew, with other labels on its pods and a selector that the module never writes."""
+    def give_odd_selector(self, name: str, nodes: set[str]) -> None:
+        """Makes the DaemonSet of these nodes anew, with other labels on its pods and a selector that the module never writes."""
         [daemon_set], _version = self.straight.list("DaemonSet", name)
         self.straight.delete(daemon_set, "Foreground")
         while self.straight.get("DaemonSet", name, name):
@@ -128,7 +132,7 @@ class Lab:
         wanted["spec"]["selector"] = {"matchExpressions": [{"key": key, "operator": "In", "values": [value]} for key, value in ODD.items()]}
         wanted["spec"]["template"]["metadata"]["labels"] = ODD
         self.straight.apply(wanted)
-        while not self.ready_nodes(name, ODD):
+        while self.ready_nodes(name, ODD) != nodes:
             time.sleep(0.2)
 
     def left(self, name: str, ending_too: bool = True) -> list[str]:
@@ -184,11 +188,14 @@ class Story:
 def lab(cluster_env, tmp_path_factory):
     """The cluster with an image in its registry."""
     folder = tmp_path_factory.mktemp("faults")
-    binaries = {arch: str(CHECKOUT / f"files/ebpf/bin/collector-linux-{arch}") for arch in ("amd64", "arm64")}
-    pushed = collector_image.work(options_of(image_module, name=f"{cluster_env['REGISTRY']}/tests/faults:1", plain_http=True, binaries=binaries), Run())
+    images = []
+    for program, where in (("collector", "ebpf"), ("monitor", "monitor")):
+        binaries = {arch: str(CHECKOUT / f"files/{where}/bin/{program}-linux-{arch}") for arch in ("amd64", "arm64")}
+        given = {"program": program, "name": f"{cluster_env['REGISTRY']}/tests/faults-{program}:1", "plain_http": True, "binaries": binaries}
+        images.append(collector_image.work(options_of(image_module, **given), Run())["image"])
     authority = Authority(folder / "ca")
     way = kubernetes_faults.way_to(cluster_env["KUBECONFIG"], str(folder))
-    lab = Lab(cluster_env, pushed["image"], "", authority, way)
+    lab = Lab(cluster_env, *images, "", authority, way)
     nodes, _version = lab.straight.list("Node")
     lab.worker = sorted(n["metadata"]["name"] for n in nodes if "node-role.kubernetes.io/control-plane" not in n["metadata"]["labels"])[-1]
     return lab
@@ -295,21 +302,30 @@ def follow(lab, story):
 
 def recreate(lab, story):
     """The DaemonSet has a selector that cannot stay: it is made anew, and meanwhile no node is without a ready agent."""
-    name = f"faults-{story.seed}"
+    make_anew(lab, story, lab.options(f"faults-{story.seed}", wait=True), 0)
+
+
+def ports(lab, story):
+    """Likewise where both pods need one port of the node: one node at a time is without an agent."""
+    metrics = {"scrape": "annotations", "port": FIRST_PORT + story.seed}
+    make_anew(lab, story, lab.options(f"faults-{story.seed}", wait=True, node_selector={}, host_network=True, metrics=metrics), 1)
+
+
+def make_anew(lab, story, options, most):
+    """most: how many nodes may be without a ready agent at once."""
+    name = options["name"]
     lab.clear(name)
-    options = lab.options(name, wait=True)
     lab.run(options)
     before = lab.ready_nodes(name)
-    lab.give_odd_selector(name)
-    assert lab.ready_nodes(name, ODD) == before
-    bare, done = [], threading.Event()
+    lab.give_odd_selector(name, before)
+    bare, others, done = [set()], [], threading.Event()
 
     def look():
         while not done.wait(0.3):
-            # The old pods first: one that ends after this look ends because a new one was ready before it.
+            # The old pods first: one that ends after this look ends because a new one was ready before it, or is to have its port.
             ready = lab.ready_nodes(name, ODD)
-            bare.extend(before - ready - lab.ready_nodes(name))
-            bare.extend(lab.daemon_sets(name)[1:])
+            bare.append(before - ready - lab.ready_nodes(name))
+            others.extend(lab.daemon_sets(name)[1:])
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -319,7 +335,28 @@ def recreate(lab, story):
     finally:
         done.set()
         watcher.join()
-    assert not bare and lab.ready_nodes(name) == before and len(lab.daemon_sets(name)) == 1
+    assert max(map(len, bare)) <= most and not others and lab.ready_nodes(name) == before and len(lab.daemon_sets(name)) == 1
+    assert lab.ready_nodes(name, ODD) == set()
+    lab.remove(name)
+    assert lab.left(name) == []
+
+
+def refused(lab, story):
+    """The monitor's pod was refused for a quota that is gone: what was refused before ends no run."""
+    name = f"faults-{story.seed}"
+    lab.clear(name)
+    lab.run(lab.options(name))
+    hard = {"spec": {"hard": {"requests.cpu": "100m"}}}
+    quota = lab.straight.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small", "namespace": name}, **hard})
+    monitor = {"enabled": True, "image": lab.monitor, "resources": {"requests": {"cpu": "200m", "memory": "32Mi"}}}
+    options = lab.options(name, wait=True, rollback=False, monitor=monitor)
+    with pytest.raises(Failure, match="exceeded quota: small"):
+        lab.run(options)
+    lab.straight.delete(quota)
+    story.meet(lambda: lab.run(options, lab.through(story.proxy)))
+    assert "quota" not in story.failure
+    lab.complete(options, story)
+    assert len(lab.daemon_sets(name)) == 1
     lab.remove(name)
     assert lab.left(name) == []
 
@@ -338,7 +375,16 @@ def proof(lab, story, proven):
             assert proof_of_row["proven"] or any(row["node"] in cause for cause in story.result["causes"])
 
 
-SCENARIOS = {"install": install, "upgrade": upgrade, "uninstall": remove, "follow": follow, "recreate": recreate, "proof": proof}
+SCENARIOS = {
+    "install": install,
+    "upgrade": upgrade,
+    "uninstall": remove,
+    "follow": follow,
+    "recreate": recreate,
+    "ports": ports,
+    "refused": refused,
+    "proof": proof,
+}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
