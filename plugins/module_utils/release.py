@@ -14,7 +14,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes_of_failure, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret, secret_hash, watched_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import agent_container, newest_revision, revision_of_all
-from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import Followed, Unavailable, await_deployments
+from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import Followed, Unavailable, await_deployments, is_done
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
@@ -94,11 +94,20 @@ def _see_through(cluster, options, steps, step, seen, notes, say):
     behind = seen["left_behind"]
     # Where nothing was written, what was read says already whether all is well.
     rows = [] if changes(steps) else _rows_if_done(cluster, step["desired"], seen)
-    deployments = [each["desired"] for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"]
-    rows = _await_all(cluster, options, steps, step, seen, rows, deployments, say)
+    rows = _await_all(cluster, options, steps, step, seen, rows, awaited_deployments(steps), say)
     stay = _remove_left_behind(cluster, options["namespace"], behind, rows) if behind else []
     apply.finish(cluster, members, seen["parent"], bool(stay), force, _code_that_came(cluster, options, steps))
     return {**_facts(rows), "notes": [*notes, *_owed(rows)]}
+
+
+def awaited_deployments(steps: list[dict]) -> list[dict]:
+    """The Deployments that have to become available before a run ends; where nothing is written, not those that were when they were read. Pure.
+
+    steps: of plan.plan.
+    """
+    written = bool(changes(steps))
+    deployments = [each for each in steps if each["desired"] and each["desired"]["kind"] == "Deployment"]
+    return [each["desired"] for each in deployments if written or not is_done(each["live"])]
 
 
 def _await_all(cluster, options, steps, step, seen, rows, deployments, say):

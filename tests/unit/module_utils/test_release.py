@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import note
-from ansible_collections.nanoagent.k8s.plugins.module_utils.release import former_pods
+from ansible_collections.nanoagent.k8s.plugins.module_utils.release import awaited_deployments, former_pods
 
 OPTIONS = {"namespace": "n", "wait": False}
 TEMPLATE = {"metadata": {"labels": {"app": "new"}}, "spec": {"containers": [{"name": "agent", "image": "i"}]}}
@@ -72,3 +72,25 @@ def test_a_node_from_which_only_an_unfinished_canary_keeps_the_new_one_stays_wat
     known = seen(REMEMBERS, {**LIVE, "spec": {**LIVE["spec"], "template": {**TEMPLATE, "spec": spec}}, "status": status})
     former = former_pods(Cluster(), OPTIONS, WANTED, {**known, "pods": known["pods"][:1]})
     assert [each["metadata"]["name"] for each in former["go"]] == ["old-a"] and [each["metadata"]["name"] for each in former["last"]] == ["old-b"]
+
+
+def deployment(action, available):
+    status = {"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "availableReplicas": available}
+    wanted = {"kind": "Deployment", "metadata": {"name": "m", "namespace": "n"}, "spec": {"replicas": 1}}
+    live = {**wanted, "metadata": {**wanted["metadata"], "generation": 2}, "status": status} if action != "create" else None
+    return {"action": action, "fields": [], "desired": wanted, "live": live}
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "awaited"),
+    [
+        (deployment("keep", 1), "keep", False),
+        (deployment("keep", 0), "keep", True),
+        (deployment("keep", 1), "patch", True),
+        (deployment("patch", 1), "keep", True),
+        (deployment("create", 0), "keep", True),
+    ],
+)
+def test_a_deployment_that_is_well_is_looked_at_again_only_where_something_is_written(own, other, awaited):
+    steps = [{"action": other, "fields": [], "desired": WANTED, "live": LIVE}, own]
+    assert awaited_deployments(steps) == ([own["desired"]] if awaited else [])
