@@ -84,15 +84,20 @@ def test_an_update_that_fails_goes_back(run_tasks, options, push, shipped, kubec
 
 def test_pods_that_were_denied_come_at_once_when_the_cause_is_mended(run_tasks, options, push, shipped, kubectl, name):
     kubectl("create", "namespace", name)
-    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     given = {AGENT: {**options, "image": push(shipped)}}
-    # The second run writes nothing, and finds the cause as it is.
-    for result in run_tasks([given, given]):
-        assert "cannot succeed" in one_line(result) and "PodSecurity" in result["msg"], result
-    kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
-    [mended, again] = run_tasks([given, given])
-    # The controller alone would try again in ten to twenty seconds, and in up to 17 minutes later on.
-    assert not mended.get("failed") and not mended["changed"] and mended["requests"]["write"] == 2, mended
+    for _turn in range(3):
+        kubectl("delete", "daemonset", "-n", name, name, "--ignore-not-found")
+        kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
+        # The second run writes nothing, and finds the cause as it is.
+        for result in run_tasks([given, given]):
+            assert "cannot succeed" in one_line(result) and "PodSecurity" in result["msg"], result
+        kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
+        [mended, again] = run_tasks([given, given])
+        assert not mended.get("failed") and not mended["changed"], mended
+        # The controller alone tries again in ten to twenty seconds, and in up to 17 minutes later on; it may have come before the run.
+        if mended["requests"]["write"]:
+            break
+    assert mended["requests"]["write"] == 2, mended
     assert "nanoagent.k8s/wake" not in kubectl("get", "daemonset", "-n", name, name, "-o", "json", "--show-managed-fields")
     assert not again["changed"] and again["requests"]["write"] == 0, again
 
