@@ -35,7 +35,7 @@ _DENIED_AFTER = 2
 _LOG_LINES = 200
 # Exit codes of the program when it has asked every URL: all are reached, one is not.
 _HAS_ASKED = (0, 5)
-# Seconds: a kubelet tells that a container has ended before all of its log can be read.
+# Seconds: a kubelet may tell that a container has ended before all of its log can be read.
 _LOG_AFTER = 10
 # Each URL gets this share of the Job's time, the rest is for starting.
 _URL_SHARE, _LONGEST_URL = 3, 10
