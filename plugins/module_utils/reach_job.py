@@ -36,7 +36,7 @@ _LOG_LINES = 200
 # Exit codes of the program when it has asked every URL: all are reached, one is not.
 _HAS_ASKED = (0, 5)
 # Seconds: a kubelet may tell that a container has ended before all of its log can be read.
-_LOG_AFTER = 10
+_LOG_AFTER = 5
 # Each URL gets this share of the Job's time, the rest is for starting.
 _URL_SHARE, _LONGEST_URL = 3, 10
 _ENVIRONMENT = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")

@@ -33,6 +33,7 @@ from ansible_collections.nanoagent.k8s.plugins.modules import collector_image as
 from ansible_collections.nanoagent.k8s.tests.faults import kubernetes_faults
 from ansible_collections.nanoagent.k8s.tests.faults.authority import Authority
 from ansible_collections.nanoagent.k8s.tests.faults.proxy import FaultProxy
+from ansible_collections.nanoagent.k8s.tests.integration.agents import until
 from checkout import CHECKOUT
 
 FIRST, COUNT = (int(part) for part in os.environ.get("FAULT_SEEDS", "0:24").split(":"))
@@ -49,8 +50,8 @@ ODD = {"app.kubernetes.io/name": "odd"}
 NOWHERE = {"requests": {"cpu": "1000"}}
 SOMEWHERE = {"requests": {"cpu": "10m", "memory": "32Mi"}}
 RARE = {2: "refused", 7: "follow", 12: "ports", 17: "recreate"}
-# Above the ports that Kubernetes gives to Services by default, below those that Linux gives to connections; with a seed added.
-FIRST_PORT = 32768 - 1000 - 200
+# Below the ports that Kubernetes gives to Services and Linux to connections; with a seed added.
+FIRST_PORT = 28000
 
 
 def scenario(seed: int) -> str:
@@ -132,8 +133,7 @@ class Lab:
         wanted["spec"]["selector"] = {"matchExpressions": [{"key": key, "operator": "In", "values": [value]} for key, value in ODD.items()]}
         wanted["spec"]["template"]["metadata"]["labels"] = ODD
         self.straight.apply(wanted)
-        while self.ready_nodes(name, ODD) != nodes:
-            time.sleep(0.2)
+        until(lambda: self.ready_nodes(name, ODD) == nodes)
 
     def left(self, name: str, ending_too: bool = True) -> list[str]:
         """Whatever carries the label of this set, and its namespace."""
