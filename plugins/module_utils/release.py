@@ -32,10 +32,12 @@ _NO_CANARY = "there was no canary: the DaemonSet had to be made anew, and its fo
 def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, say: Callable[[str], None]) -> dict:
     """Takes a plan's steps and waits for the nodes; what the module's result says of them.
 
-    steps: of plan.plan; the last one with an object is the DaemonSet's. seen: of live.read. Failure where the rollout
-    fails; what is then in the cluster, the message says.
+    steps: of plan.plan; the last one with an object is the DaemonSet's. seen: of live.read; its pods are gone from it once others are
+    awaited. Failure where the rollout fails; what is then in the cluster, the message says.
     """
-    force, seen = options["force_conflicts"], {**seen, "at": cluster.now(), "left_behind": orphans.left_behind(steps, seen["parent"])}
+    worked = any(is_ready(pod) for pod in seen["pods"])
+    seen = {**seen, "at": cluster.now(), "left_behind": orphans.left_behind(steps, seen["parent"]), "worked": worked}
+    force = options["force_conflicts"]
     step = _daemon_set_step(steps)
     chosen = canary_nodes(options, steps, seen["nodes"])
     if chosen:
@@ -164,6 +166,8 @@ def _await(cluster, options, daemon_set, say, what, seen, nodes=None, look=None)
         if look:
             look(rows)
 
+    # Not two copies of thousands of pods at a time.
+    seen["pods"].clear()
     known, labels = (seen["nodes"], seen["node_version"]), seen["left_behind"]
     turns = _Turns(cluster, options["namespace"], labels, nodes, say) if labels else None
     return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known, coming_secret(options), seen["at"], turns)
@@ -283,7 +287,7 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
 
 def _may_go_back(options, step, seen):
     """Whether the run may take back what it wrote, and something that worked is behind it."""
-    return options["rollback"] and step["action"] == "patch" and any(is_ready(pod) for pod in seen["pods"])
+    return options["rollback"] and step["action"] == "patch" and seen["worked"]
 
 
 def _from_before_a_trial(cluster, step):

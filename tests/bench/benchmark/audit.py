@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, The nanoagent.k8s maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counting requests in an API server's audit log."""
+"""Counting requests in an API server's audit log, and finding when a rollout began and ended."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 READS = frozenset({"get", "list", "watch"})
@@ -31,6 +32,28 @@ def count_requests(lines: Iterable[str], user_agent: str, user: str) -> dict[str
             verbs[event["auditID"]] = event["verb"]
     reads = sum(verb in READS for verb in verbs.values())
     return {"read": reads, "write": len(verbs) - reads}
+
+
+def rollout_span(lines: Iterable[str], namespace: str, until: float) -> tuple[float, float] | None:
+    """When a DaemonSet of the namespace was first written, and when its controller last counted its pods. Pure.
+
+    Both in seconds since 1970. until: what comes later is left out. None where one of them is not in the log.
+    """
+    path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
+    written, counted = [], []
+    for line in lines:
+        if path not in line:
+            continue
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        uri, _mark, query = event["requestURI"].partition("?")
+        at = datetime.fromisoformat(event["stageTimestamp"].replace("Z", "+00:00")).timestamp()
+        if not uri.startswith(path) or event["verb"] in READS or "dryRun=" in query or at > until:
+            continue
+        (counted if uri.endswith("/status") else written).append(at)
+    return (min(written), max(counted)) if written and counted else None
 
 
 class AuditLog:

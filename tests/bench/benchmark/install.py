@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.audit import AuditLog, count_requests
+from benchmark.audit import AuditLog, count_requests, rollout_span
 from benchmark.images import MONITOR_REPOSITORY, REPOSITORY, build_and_push
 from benchmark.kubernetes import NAME, Kubectl, disturbances
 from benchmark.manifests import chart, kubernetes_core_playbook, manifest_file, rendered
@@ -25,7 +25,7 @@ from benchmark.surroundings import ansible_environment, cluster, local_cluster, 
 
 USER_AGENT = "nanoagent.k8s/"
 SCALE = "scale"
-OWN_UNITS = {"reads": "requests", "writes": "requests", "disturbed": "pods"}
+OWN_UNITS = {"reads": "requests", "writes": "requests", "disturbed": "pods", "before": "s", "rollout": "s", "after": "s"}
 
 EMPTY = "empty playbook"
 OURS, AGAIN, CHANGED, REMOVED = "ours: install", "ours: second run", "ours: change", "ours: uninstall"
@@ -146,10 +146,19 @@ class Lab:
         finally:
             self.kubectl.remove(name)
 
-    def timed(self, arm: str, command: list[str], environment: dict[str, str] | None = None) -> None:
-        """Measure a command as one round of an arm, once the cluster has done with what the one before left it to do."""
+    def timed(self, arm: str, command: list[str], environment: dict[str, str] | None = None, awaited: str | None = None) -> None:
+        """Measure a command as one round of an arm, once the cluster has done with what the one before left it to do.
+
+        awaited: the namespace of the DaemonSet whose first rollout the command waits for; its time is told apart from the command's own.
+        """
         wait_until_quiet()
-        self.record.add(arm, measured(command, environment or self.environment, str(self.folder)).figures())
+        log = AuditLog(Path(self._audit_log)) if awaited and self._audit_log else None
+        usage = measured(command, environment or self.environment, str(self.folder))
+        self.record.add(arm, usage.figures())
+        span = rollout_span(log.lines(), awaited, usage.began + usage.wall) if log else None
+        if span:
+            first, last = span
+            self.record.add(arm, {"before": first - usage.began, "rollout": last - first, "after": usage.began + usage.wall - last})
 
     def warm_up(self) -> None:
         """What only the first run on a machine does, filling caches and pulling the image, is no one's time."""
@@ -164,7 +173,7 @@ class Lab:
     def ours(self) -> None:
         """The playbook install on a cluster without and then with the agent, with one value changed, and the playbook uninstall."""
         with self.namespace("ours") as namespace:
-            self.timed(OURS, self._install(namespace))
+            self.timed(OURS, self._install(namespace), awaited=namespace)
             before = self.kubectl.pods(namespace)
             self.timed(AGAIN, self._install(namespace))
             self._count(namespace)
@@ -181,7 +190,7 @@ class Lab:
     def ours_with_monitor(self) -> None:
         """The playbook install with the cluster monitor, on a cluster without and then with it."""
         with self.namespace("ours-monitor") as namespace:
-            self.timed(MONITORED, self._install(namespace, **self.with_monitor))
+            self.timed(MONITORED, self._install(namespace, **self.with_monitor), awaited=namespace)
             self.timed(MONITORED_AGAIN, self._install(namespace, **self.with_monitor))
 
     def objects(self, namespace: str, create_namespace: bool, **options) -> list[dict]:
@@ -214,7 +223,7 @@ def _helm_arms(lab: Lab) -> dict[str, Callable[[], None]]:
     def waiting() -> None:
         with lab.namespace("helm-wait") as namespace:
             path, where = chart_of(namespace), ["--namespace", namespace, "--wait", "--timeout", "15m"]
-            lab.timed(HELM_WAIT, [helm, "install", NAME, path, "--create-namespace", *where])
+            lab.timed(HELM_WAIT, [helm, "install", NAME, path, "--create-namespace", *where], awaited=namespace)
             lab.timed(HELM_WAIT_AGAIN, [helm, "upgrade", NAME, path, *where])
             lab.timed(HELM_WAIT_CHANGED, [helm, "upgrade", NAME, path, "--set", "change=two", *where])
             lab.timed(HELM_REMOVED, [helm, "uninstall", NAME, *where])
@@ -234,7 +243,7 @@ def _helm_arms(lab: Lab) -> dict[str, Callable[[], None]]:
     def with_monitor() -> None:
         with lab.namespace("helm-monitor") as namespace:
             path, where = chart_of(namespace, lab.with_monitor), ["--namespace", namespace, "--wait", "--timeout", "15m"]
-            lab.timed(HELM_MONITORED, [helm, "install", NAME, path, "--create-namespace", *where])
+            lab.timed(HELM_MONITORED, [helm, "install", NAME, path, "--create-namespace", *where], awaited=namespace)
 
     return {"helm-wait": waiting, "helm": not_waiting, "helm-rolls": rolling, "helm-monitor": with_monitor}
 
@@ -248,7 +257,7 @@ def _kubectl_arms(lab: Lab) -> dict[str, Callable[[], None]]:
 
     def waiting() -> None:
         with lab.namespace("kubectl-wait") as namespace:
-            lab.timed(KUBECTL, command(namespace, wait=True))
+            lab.timed(KUBECTL, command(namespace, wait=True), awaited=namespace)
             lab.timed(KUBECTL_AGAIN, command(namespace, wait=False))
 
     def not_waiting() -> None:

@@ -21,14 +21,14 @@ UNITS = {"wall": "s", "cpu": "s", "memory": "MiB"}
 _LAUNCHER = """
 import json, os, sys, time
 report, command = int(sys.argv[1]), sys.argv[2:]
-begin = time.perf_counter()
+began, begin = time.time(), time.perf_counter()
 try:
     child = os.posix_spawnp(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_CLOSE, report)])
 except OSError as error:
     sys.exit(f"{command[0]}: {error.strerror}")
 _pid, status, usage = os.wait4(child, 0)
 wall = time.perf_counter() - begin
-figures = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / 1024, "code": os.waitstatus_to_exitcode(status)}
+figures = {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "memory": usage.ru_maxrss / 1024, "code": os.waitstatus_to_exitcode(status), "began": began}
 os.write(report, json.dumps(figures).encode())
 """
 
@@ -39,13 +39,14 @@ class BenchFailed(Exception):
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command took, and what it wrote."""
+    """What a command took, and what it wrote. began: in seconds since 1970."""
 
     wall: float
     cpu: float
     memory: float
     output: str
     code: int = 0
+    began: float = 0.0
 
     def figures(self) -> dict[str, float]:
         """Both times, in seconds, and the peak resident memory of the largest of its processes, in MiB."""
@@ -75,4 +76,4 @@ def measured(command: Sequence[str], environment: Mapping[str, str] | None = Non
         figures = json.loads(report.read() or b"{}")
     if figures.get("code") not in known:
         raise BenchFailed(f"{command[0]} ended with {figures.get('code')}:\n" + "\n".join(text.strip().splitlines()[-LAST_LINES:]))
-    return Usage(figures["wall"], figures["cpu"], figures["memory"], text, figures["code"])
+    return Usage(figures["wall"], figures["cpu"], figures["memory"], text, figures["code"], figures["began"])

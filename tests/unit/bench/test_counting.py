@@ -9,7 +9,7 @@ import json
 from collections import Counter
 
 import pytest
-from benchmark.audit import AuditLog, count_requests
+from benchmark.audit import AuditLog, count_requests, rollout_span
 from benchmark.events import count_events, expected_events, metrics, missing_events, reported_loss
 from benchmark.kubernetes import disturbances
 from benchmark.process import BenchFailed, measured
@@ -51,6 +51,36 @@ def test_a_request_counts_once_whatever_its_stages():
 
 def test_a_line_that_is_cut_off_is_left_out():
     assert count_requests([request(1, "get"), request(2, "get")[:40], ""], "nanoagent.k8s/", "bench") == {"read": 1, "write": 0}
+
+
+DAEMON_SETS = "/apis/apps/v1/namespaces/here/daemonsets"
+
+
+def at_second(second: int, verb: str, uri: str) -> str:
+    return json.dumps({"stageTimestamp": f"1970-01-01T00:00:{second:02}.500000Z", "stage": "ResponseComplete", "verb": verb, "requestURI": uri})
+
+
+def test_a_rollout_is_from_the_first_write_to_the_last_count():
+    lines = [
+        at_second(1, "list", f"{DAEMON_SETS}?limit=250"),
+        at_second(2, "patch", f"{DAEMON_SETS}/agent?fieldManager=x&dryRun=All"),
+        at_second(3, "patch", f"{DAEMON_SETS}/agent?fieldManager=x"),
+        at_second(4, "patch", f"{DAEMON_SETS}/agent?fieldManager=x"),
+        at_second(5, "update", f"{DAEMON_SETS}/agent/status"),
+        at_second(6, "update", f"{DAEMON_SETS}/agent/status"),
+        at_second(7, "update", "/apis/apps/v1/namespaces/there/daemonsets/agent/status"),
+        at_second(8, "get", f"{DAEMON_SETS}/agent"),
+        at_second(9, "update", f"{DAEMON_SETS}/agent/status"),
+        at_second(9, "update", f"{DAEMON_SETS}/agent/status")[:-20],
+    ]
+    assert rollout_span(lines, "here", until=9.0) == (3.5, 6.5)
+
+
+@pytest.mark.parametrize("missing", ["/agent/status", "/agent?"])
+def test_a_log_without_the_write_or_the_count_tells_no_rollout(missing: str):
+    lines = [at_second(3, "patch", f"{DAEMON_SETS}/agent?fieldManager=x"), at_second(5, "update", f"{DAEMON_SETS}/agent/status")]
+    assert rollout_span(lines, "here", until=9.0) == (3.5, 5.5)
+    assert rollout_span([line for line in lines if missing not in line], "here", until=9.0) is None
 
 
 def test_audit_log_gives_what_came_later(tmp_path):
