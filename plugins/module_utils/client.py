@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import urlencode
@@ -303,23 +304,25 @@ class Cluster:
             time.sleep(_POLL)
 
     def logs(self, namespace: str, pod: str, container: str, lines: int, previous: bool = False) -> str:
-        """The container's last log lines; empty where they cannot be had: they explain a failure, and must not hide it."""
+        """The container's last log lines; empty where the kubelet has thrown them away, Failure where they cannot be had."""
         query = {"container": container, "tailLines": lines, "limitBytes": 16384, "previous": "true" if previous else "false"}
-        try:
-            response = self._send("GET", KINDS["Pod"].path(namespace, pod, "log"), "read the log of", f"Pod {namespace}/{pod}", query)
-        except Failure:
-            return ""
+        response = self._send("GET", KINDS["Pod"].path(namespace, pod, "log"), "read the log of", f"Pod {namespace}/{pod}", query)
         text = response.data.decode("utf-8", "replace")
         return "" if text.startswith(_NO_LOG) else text
 
     def last_words(self, namespace: str, pod: str, container: str, lines: int) -> str:
         """The last log lines of a container that ends again and again, of its latest end where they can be had; else empty.
 
-        They are to be shown, and a program that complains of its proxy or backend repeats how it logs in there: that is masked.
+        They explain a failure, and must not hide it. They are to be shown, and a program that complains of its proxy or backend repeats
+        how it logs in there: that is masked.
         """
         # The kubelet throws one container away as soon as the next has ended, so that either may be gone when it is asked for.
-        asked = (self.logs(namespace, pod, container, lines, previous) for previous in (True, False, True))
-        return masked_text(next(filter(None, asked), ""))
+        for previous in (True, False, True):
+            with suppress(Failure):
+                said = self.logs(namespace, pod, container, lines, previous)
+                if said:
+                    return masked_text(said)
+        return ""
 
     def execute(self, namespace: str, pod: str, container: str, command: list[str], timeout: float) -> tuple[int, str, str]:
         """Runs a command in a container: (exit code, standard output, standard error).

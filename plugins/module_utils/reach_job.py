@@ -240,8 +240,8 @@ def _outcome(cluster, job, urls, seconds):
             node = (pod.get("spec") or {}).get("nodeName") or ""
             ended = _ended(pod)
             if ended is not None:
-                log = _whole_log(cluster, pod["metadata"], ended, urls)
-                return {"results": parse_lines(log), "node": node, **_said(ended, log)}
+                log, unread = _whole_log(cluster, pod["metadata"], ended, urls)
+                return {"results": parse_lines(log), "node": node, **(_said(ended, log) if unread is None else unread)}
             cause = diagnose(pod)
             problem, fix = f"{cause['reason']}: {cause['detail']}", cause["fix"]
             if cause["final"]:
@@ -264,11 +264,19 @@ def _ended(pod):
 
 
 def _whole_log(cluster, pod, ended, urls):
+    """(the log, None), or what is to be told where it cannot be read."""
     give_up = time.monotonic() + _LOG_AFTER
     while True:
-        log = cluster.logs(pod["namespace"], pod["name"], _CONTAINER, _LOG_LINES)
-        if ended.get("exitCode") not in _HAS_ASKED or len(parse_lines(log)) >= urls or time.monotonic() > give_up:
-            return log
+        log, unread = "", None
+        try:
+            log = cluster.logs(pod["namespace"], pod["name"], _CONTAINER, _LOG_LINES)
+        except Failure as failure:
+            unread = {"problem": f"the pod's log could not be read: {failure.what}", "fix": failure.next_step}
+            if isinstance(failure, ApiFailure) and failure.status == 403:
+                return log, unread
+        said_all = unread is None and (ended.get("exitCode") not in _HAS_ASKED or len(parse_lines(log)) >= urls)
+        if said_all or time.monotonic() > give_up:
+            return log, unread
         time.sleep(_POLL)
 
 

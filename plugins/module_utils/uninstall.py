@@ -58,6 +58,8 @@ def absent(cluster: Cluster, options: dict, check_mode: bool, want_diff: bool) -
     if want_diff:
         result["diff"] = diff(steps, FIELD_MANAGER)
     ending = _Ending(cluster, options, seen, takes_namespace)
+    # Thousands of pods are listed anew while they go: not several copies at a time.
+    seen.update(found=[], pods=[])
     if not check_mode:
         _delete(cluster, steps, ending, options, result)
     result["owed"] = ending.owed()
@@ -325,9 +327,12 @@ class _Ending:
             if not left or hopeless or now > deadline:
                 return [leftover(obj, self._known_nodes(), self._uids) for obj in left]
             kinds = sorted({obj["kind"] for obj in self._objects})
+            # Else the pods would be kept while they are listed anew.
+            del left
             time.sleep(min(max(_POLL, _REST * (now - began)), max(_POLL, deadline - now)))
 
     def _look(self, kinds):
+        self._pods = []
         self._pods = self._cluster.list("Pod", self._namespace)[0] if self._all_pods else _pods(self._cluster, self._namespace, self._selectors)
         self._objects, _refusals = _list_each(self._cluster, kinds, self._namespace, labelSelector=f"{applyset.MEMBER_LABEL}={self.identifier}")
         if self._has_parent:

@@ -34,10 +34,11 @@ def count_requests(lines: Iterable[str], user_agent: str, user: str) -> dict[str
     return {"read": reads, "write": len(verbs) - reads}
 
 
-def rollout_span(lines: Iterable[str], namespace: str, until: float) -> tuple[float, float] | None:
-    """When a DaemonSet of the namespace was first written, and when its controller last counted its pods. Pure.
+def rollout_parts(lines: Iterable[str], namespace: str, began: float, ended: float) -> dict[str, float]:
+    """The parts of the time of a command that waited for a DaemonSet in the namespace, in seconds; none where the log does not tell. Pure.
 
-    Both in seconds since 1970. until: what comes later is left out. None where one of them is not in the log.
+    {"before": until it was first written, "rollout": until its controller last counted its pods, "after": the rest}. began, ended: of
+    the command, in seconds since 1970.
     """
     path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
     written, counted = [], []
@@ -50,10 +51,12 @@ def rollout_span(lines: Iterable[str], namespace: str, until: float) -> tuple[fl
             continue
         uri, _mark, query = event["requestURI"].partition("?")
         at = datetime.fromisoformat(event["stageTimestamp"].replace("Z", "+00:00")).timestamp()
-        if not uri.startswith(path) or event["verb"] in READS or "dryRun=" in query or at > until:
+        if not uri.startswith(path) or event["verb"] in READS or "dryRun=" in query or at > ended:
             continue
         (counted if uri.endswith("/status") else written).append(at)
-    return (min(written), max(counted)) if written and counted else None
+    if not written or not counted:
+        return {}
+    return {"before": min(written) - began, "rollout": max(counted) - min(written), "after": ended - max(counted)}
 
 
 class AuditLog:

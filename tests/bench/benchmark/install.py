@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmark.audit import AuditLog, count_requests, rollout_span
+from benchmark.audit import AuditLog, count_requests, rollout_parts
 from benchmark.images import MONITOR_REPOSITORY, REPOSITORY, build_and_push
 from benchmark.kubernetes import NAME, Kubectl, disturbances
 from benchmark.manifests import chart, kubernetes_core_playbook, manifest_file, rendered
@@ -155,10 +155,8 @@ class Lab:
         log = AuditLog(Path(self._audit_log)) if awaited and self._audit_log else None
         usage = measured(command, environment or self.environment, str(self.folder))
         self.record.add(arm, usage.figures())
-        span = rollout_span(log.lines(), awaited, usage.began + usage.wall) if log else None
-        if span:
-            first, last = span
-            self.record.add(arm, {"before": first - usage.began, "rollout": last - first, "after": usage.began + usage.wall - last})
+        if log:
+            self.record.add(arm, rollout_parts(log.lines(), awaited, usage.began, usage.began + usage.wall))
 
     def warm_up(self) -> None:
         """What only the first run on a machine does, filling caches and pulling the image, is no one's time."""

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 
 import pytest
-from benchmark.audit import AuditLog, count_requests, rollout_span
+from benchmark.audit import AuditLog, count_requests, rollout_parts
 from benchmark.events import count_events, expected_events, metrics, missing_events, reported_loss
 from benchmark.kubernetes import disturbances
 from benchmark.process import BenchFailed, measured
@@ -73,14 +73,14 @@ def test_a_rollout_is_from_the_first_write_to_the_last_count():
         at_second(9, "update", f"{DAEMON_SETS}/agent/status"),
         at_second(9, "update", f"{DAEMON_SETS}/agent/status")[:-20],
     ]
-    assert rollout_span(lines, "here", until=9.0) == (3.5, 6.5)
+    assert rollout_parts(lines, "here", 1.5, 9.0) == {"before": 2.0, "rollout": 3.0, "after": 2.5}
 
 
 @pytest.mark.parametrize("missing", ["/agent/status", "/agent?"])
 def test_a_log_without_the_write_or_the_count_tells_no_rollout(missing: str):
     lines = [at_second(3, "patch", f"{DAEMON_SETS}/agent?fieldManager=x"), at_second(5, "update", f"{DAEMON_SETS}/agent/status")]
-    assert rollout_span(lines, "here", until=9.0) == (3.5, 5.5)
-    assert rollout_span([line for line in lines if missing not in line], "here", until=9.0) is None
+    assert rollout_parts(lines, "here", 1.5, 9.0) == {"before": 2.0, "rollout": 2.0, "after": 3.5}
+    assert rollout_parts([line for line in lines if missing not in line], "here", 1.5, 9.0) == {}
 
 
 def test_audit_log_gives_what_came_later(tmp_path):

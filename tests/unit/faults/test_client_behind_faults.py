@@ -145,7 +145,7 @@ def test_a_server_that_was_never_there_is_not_waited_for_long():
 
 def test_a_log_that_cannot_be_had_is_empty(meet):
     cluster, _server = meet(lambda *_: (200, b"line"), *[Reset()] * 20, patience=0.0)
-    assert cluster.logs("n", "p", "c", 3) == ""
+    assert cluster.last_words("n", "p", "c", 3) == ""
 
 
 @pytest.mark.parametrize("gone", [0, 1, 2, 3])

@@ -192,7 +192,8 @@ def run(logs, exit_code=0):
 
     def answer(method, path, _query):
         if path.endswith("/log"):
-            return 200, next(said).encode()
+            text = next(said)
+            return (200, text.encode()) if isinstance(text, str) else text
         if path.endswith("/pods"):
             return 200, {"items": [pod_seen], "metadata": {"resourceVersion": "1"}}
         return 200, {**job, "metadata": {**job["metadata"], "uid": "u"}} if method == "PATCH" else {}
@@ -207,6 +208,24 @@ def test_a_log_that_cannot_be_read_whole_yet_is_read_again():
     line = json.dumps({"url": URL, "ok": True, "status": 200})
     outcome, reads = run(["", line[:20], line])
     assert [entry["url"] for entry in outcome["results"]] == [URL] and outcome["node"] == "n1" and reads == 3
+
+
+def refusal(status, message):
+    return status, {"kind": "Status", "message": message, "reason": "Forbidden" if status == 403 else "InternalError"}
+
+
+def test_a_log_that_may_not_be_read_is_asked_for_once_and_the_right_is_named():
+    forbidden = 'pods "p" is forbidden: User "u" cannot get resource "pods/log" in API group "" in the namespace "n"'
+    outcome, reads = run([refusal(403, forbidden)])
+    told = reach_findings(outcome, [URL], "n")[0]
+    assert "the pod's log could not be read: the user u may not get pods/log in namespace n" in told["evidence"] and reads == 1
+    assert told["fix"] == "grant the verb get on pods/log in namespace n" and told["result"] == "warning"
+
+
+def test_a_log_that_cannot_be_read_for_a_moment_is_read_again():
+    line = json.dumps({"url": URL, "ok": True, "status": 200})
+    outcome, reads = run([refusal(500, "the kubelet is busy")] * 6 + [line])
+    assert [entry["url"] for entry in outcome["results"]] == [URL] and outcome["problem"] == "" and reads > 1
 
 
 def test_the_log_of_a_program_that_could_not_ask_is_read_once():
