@@ -9,16 +9,20 @@ from functools import partial
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import secret_by_operator
 from ansible_collections.nanoagent.k8s.plugins.module_utils.former import former
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import forgetting, left_behind, note
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import owned_view
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, number
 
 _WORKLOADS = ("DaemonSet", "Deployment")
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
-# Seconds that an object that somebody deleted has to go, before its successor can be made.
-_ENDS = 20.0
+# Seconds that an object that is deleted has to go before its successor can be made: one that somebody else deleted, and ours.
+_ENDS, _ENDS_OF_OURS = 20.0, 60.0
+# Pods a second that the garbage collector makes orphans of, at least; each is a write, and it may send 20 a second by default.
+_ORPHANING = 10
 
 
 def write(cluster: Cluster, steps: list[dict], parent_live: dict | None, force: bool) -> None:
@@ -49,9 +53,11 @@ def finish(cluster: Cluster, steps: list[dict], parent_live: dict | None, keep_n
     keep_note: whether the parent has to remember pods of an earlier DaemonSet that still run. noticed: further annotations of
     the parent, of what was learnt meanwhile.
     """
+    wanted = {identity(step["desired"]) for step in steps if step["desired"]}
     for step in steps:
         if step["action"] == "delete":
-            cluster.delete(step["live"])
+            # The Secret that an operator made for it goes with it, also where we have written that one meanwhile.
+            cluster.delete(step["live"], "Orphan" if secret_by_operator(step["live"]) in wanted else "Background")
         elif step["action"] == "release":
             cluster.patch(step["live"], {"metadata": {"labels": {applyset.MEMBER_LABEL: None}}})
     parent = _parent(steps)
@@ -116,7 +122,12 @@ def _write(cluster, step, force):
     if step["action"] == "recreate":
         # Of a Deployment nobody would end the ReplicaSet that it leaves.
         cluster.delete(step["live"], "Orphan" if step["live"]["kind"] == "DaemonSet" else "Background")
-        cluster.await_gone(step["live"])
+        cluster.await_gone(step["live"], _end(step["live"], _ENDS_OF_OURS))
     elif step.get("ending"):
-        cluster.await_gone(step["ending"], _ENDS)
+        cluster.await_gone(step["ending"], _end(step["ending"], _ENDS))
     cluster.apply(step["desired"], force)
+
+
+def _end(obj, least):
+    """For how many seconds the end of an object is waited for, whose pods may have to become orphans."""
+    return max(least, number(at(obj, "status", "currentNumberScheduled")) / _ORPHANING)

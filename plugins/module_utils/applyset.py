@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, OPTIONAL_KINDS, kind_of
 from ansible_collections.nanoagent.k8s.plugins.module_utils.memory import remember
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, records
 from ansible_collections.nanoagent.k8s.plugins.module_utils.version import VERSION
 
 MEMBER_LABEL = "applyset.kubernetes.io/part-of"
@@ -60,6 +61,11 @@ def enrol(member: dict, identifier: str) -> dict:
 def is_member(live: dict | None, identifier: str) -> bool:
     """Whether a live object carries the set's label."""
     return ((((live or {}).get("metadata") or {}).get("labels")) or {}).get(MEMBER_LABEL) == identifier
+
+
+def is_copy(live: dict) -> bool:
+    """Whether a controller keeps this object: an operator may copy the labels of ours to what it makes of it."""
+    return any(reference.get("controller") for reference in records(at(live, "metadata", "ownerReferences")))
 
 
 def is_parent(live: dict | None, identifier: str) -> bool:

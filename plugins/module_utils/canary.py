@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from collections.abc import Iterable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import owned_by
@@ -147,5 +148,4 @@ def _strategy(daemon_set):
 
 
 def _is_number_or_percent(text):
-    digits = text.removesuffix("%")
-    return digits.isdigit() and int(digits) > 0 and (not text.endswith("%") or int(digits) <= 100)
+    return bool(re.fullmatch(r"[1-9][0-9]{0,8}|([1-9][0-9]?|100)%", text))

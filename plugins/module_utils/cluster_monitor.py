@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils import monitor_bundled, monitor_spyderbat, pod_extras, scheduling, sizing
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned, parse_reference, pull_policy
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import check_trimmed, is_pinned, parse_reference, pull_policy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count, check_dns_label, check_labels, text_values
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made, own_pod_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.update_strategy import readiness_fields
@@ -50,12 +50,10 @@ def check(options: dict) -> None:
         raise Failure(f"monitor.replicas {monitor['replicas']} is below 1", "use 1 or more, or set monitor.enabled: false")
     if options["profile"] == "bundled" and options["verifier"] and _name(options) == f"{options['name']}-verifier":
         raise Failure(f"monitor.name {_name(options)} is the name of the verifier's Role (verifier)", "choose another monitor.name")
-    taken = sorted(set(_own(options).selector(options)) & set(text_values(options.get("pod_labels"))))
-    if taken:
-        raise Failure(f"pod_labels.{taken[0]} is a label by which the cluster monitor's pods are chosen", "choose another key")
     _own(options).check(options)
     reference = image(options)
     parse_reference(reference)
+    check_trimmed("monitor.image", reference)
     if options["require_digest"] and not is_pinned(reference):
         raise Failure(f"monitor.image {reference} is not pinned by a digest", "write it as name@sha256:..., or set require_digest: false")
 
@@ -68,6 +66,11 @@ def _check_values(options):
     sizing.check_resources("monitor.resources", monitor.get("resources"))
     scheduling.check_tolerations("monitor.tolerations", monitor.get("tolerations"))
     check_labels("monitor.node_selector", monitor.get("node_selector"), reserved=("kubernetes.io/os",))
+
+
+def labels_left_out(options: dict) -> list[str]:
+    """Those of the user's labels of pods that the monitor's cannot have, since it is chosen by them."""
+    return sorted(set(_own(options).selector(options)) & set(text_values(options.get("pod_labels")))) if enabled(options) else []
 
 
 def objects(options: dict, facts: dict, pull_secrets: list[str], account_annotations: dict) -> list[dict]:

@@ -16,9 +16,10 @@ from decimal import Decimal
 from functools import lru_cache
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_subdomain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, text
 
 VARIABLE = "AGENT_REGISTRATION_CODE"
 HASH = "nanoagent.k8s/credentials-hash"
@@ -237,6 +238,14 @@ def _watched_annotation(options, facts):
 def _sources(options):
     given = options.get("credentials") or {}
     return {source: given[source] for source in _SOURCES if given.get(source)}
+
+
+def secret_by_operator(obj: dict) -> tuple | None:
+    """The identity of the Secret that an operator makes of this ExternalSecret; None for an object of another kind."""
+    if obj["kind"] != "ExternalSecret":
+        return None
+    metadata = {"name": text(at(obj, "spec", "target", "name")) or obj["metadata"]["name"], "namespace": obj["metadata"]["namespace"]}
+    return identity({"kind": "Secret", "metadata": metadata})
 
 
 def _chosen(options):

@@ -23,7 +23,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import diagnose, is_ready
 from ansible_collections.nanoagent.k8s.plugins.module_utils.progress import Lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import RETRY, wake
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, one_line, records, seconds
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, one_line, records, seconds, text
 
 _POLL = 0.5
 # How long a cause that cannot heal itself has to stand before the wait ends, in seconds.
@@ -143,16 +143,29 @@ class Followed:
 
 
 def _cause(cluster, live, namespace, told=False):
-    """What keeps the first pod that is not ready, or the controller's own word that no pod can be made.
+    """What keeps the first new pod that is not ready, or the controller's own word that no pod can be made.
 
     told: whether it is to be told, and events are worth a request: what a probe said stands in no status.
     """
     refused = refusal(live)
     if refused:
         return {"reason": refused.get("reason"), "detail": refused.get("message"), "fix": "change what the message names", "final": True}
+    status = live.get("status") or {}
+    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 0) or not status.get("updatedReplicas"):
+        return None
     pods, _version = cluster.list("Pod", namespace, labelSelector=_labels(live))
-    pod = next((pod for pod in pods if not is_ready(pod)), None)
+    pod = next((pod for pod in _newest(pods) if not is_ready(pod)), None)
     return diagnose(pod, _events(cluster, pod) if told else ()) if pod else None
+
+
+def _newest(pods):
+    """The pods of the newest ReplicaSet: one of an earlier spec stays until the new ones are available, however it is."""
+    newest = max(pods, key=lambda pod: text(at(pod, "metadata", "creationTimestamp")), default=None)
+    return [pod for pod in pods if _hash(pod) == _hash(newest)]
+
+
+def _hash(pod):
+    return at(pod, "metadata", "labels", "pod-template-hash")
 
 
 def _labels(live):

@@ -92,11 +92,20 @@ def _check_block(where, block):
 def _network(where, text):
     try:
         # Python takes numbers, single addresses and masks of four numbers as well.
-        if isinstance(text, str) and re.fullmatch(r"[^/]+/[0-9]{1,3}", text):
-            return ipaddress.ip_network(text, strict=False)
+        if isinstance(text, str) and re.fullmatch(r"[^/%]+/(0|[1-9][0-9]{0,2})", text):
+            found = ipaddress.ip_network(text, strict=False)
+            if not getattr(found.network_address, "ipv4_mapped", None):
+                return _exact(where, text, found)
     except ValueError:
         pass
     raise Failure(f"{where} {text!r} is no network", "use for example 198.18.0.0/15 or 2001:db8::/32")
+
+
+def _exact(where, text, network):
+    """The network; Failure where the text is an address in it, which the API server refuses since Kubernetes 1.36."""
+    if ipaddress.ip_address(text.partition("/")[0]) != network.network_address:
+        raise Failure(f"{where} {text!r} is an address and not the network that it is in", f"write {network}")
+    return network
 
 
 def _check_selector(where, selector):
@@ -113,3 +122,5 @@ def _check_selector(where, selector):
         texts = isinstance(values, list) and all(isinstance(value, str) for value in values)
         if not texts or bool(values) != (operator in _WITH_VALUES):
             raise Failure(f"{place}.values do not fit {operator}", "give In and NotIn a list of texts, Exists and DoesNotExist none")
+        for value in values:
+            check_labels(f"{place}.values", {entry["key"]: value})

@@ -43,6 +43,12 @@ def is_host(first_part: str) -> bool:
     return any(sign in first_part for sign in ".:[") or first_part == "localhost" or first_part != first_part.lower()
 
 
+def check_trimmed(option: str, image: str) -> None:
+    """Failure for white space around the name, which the API server takes in a template and refuses in each pod."""
+    if image != image.strip():
+        raise Failure(f"{option} {image!r} begins or ends with white space", "trim it, as with the filter trim")
+
+
 def parse_reference(text: str) -> Reference:
     """Split `host:port/repository:tag@digest`; without a host it is Docker Hub, as everywhere else.
 

@@ -25,7 +25,8 @@ _QUALIFIED = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
-INT32 = 2**31 - 1
+INT32, INT64 = 2**31 - 1, 2**63 - 1
+_LONGEST_QUANTITY = 40
 _QUANTITY = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
 
 
@@ -122,9 +123,13 @@ def check_port(option: str, port: int) -> None:
 
 def amount(option: str, text: object):
     """A quantity as a Decimal, None where the kubernetes package is absent; Failure where it is none or negative."""
-    if isinstance(text, bool) or not _QUANTITY.fullmatch(str(text)) or str(text).startswith("-"):
-        raise Failure(f"{option} {text!r} is no amount", "use for example 100m or 2 for cpu, 512Mi or 2Gi for memory")
-    return parse_quantity(str(text)) if parse_quantity else None
+    said = str(text)
+    if isinstance(text, bool) or len(said) > _LONGEST_QUANTITY or not _QUANTITY.fullmatch(said) or said.startswith("-"):
+        raise Failure(f"{option} {said[:_LONGEST_QUANTITY]!r} is no amount", "use for example 100m or 2 for cpu, 512Mi or 2Gi for memory")
+    found = parse_quantity(said) if parse_quantity else None
+    if found is not None and found > INT64:
+        raise Failure(f"{option} {said} is more than the API takes", "use for example 100m or 2 for cpu, 512Mi or 2Gi for memory")
+    return found
 
 
 def canonical_quantity(value: object) -> str:
@@ -164,12 +169,12 @@ def as_text(value: object) -> str:
 
 
 def as_stored(value):
-    """Without nulls and empty lists, which the API server does not keep: in fields that it treats as one they would be a difference for ever."""
+    """Without nulls, empty lists and empty matchLabels, which the API server does not keep: they would be a difference for ever."""
     if isinstance(value, list):
         return [as_stored(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: as_stored(item) for key, item in value.items() if item is not None and item != []}
+    return {key: as_stored(item) for key, item in value.items() if item is not None and item != [] and (key, item) != ("matchLabels", {})}
 
 
 def _check_reserved(option, key, reserved):

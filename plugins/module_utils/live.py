@@ -52,6 +52,7 @@ def read(cluster: Cluster, options: dict) -> dict:
     if version:
         check_kubernetes(version)
     members = [item for items, _version in lists for item in items] + [obj for obj in maps if applyset.is_member(obj, identifier)]
+    members = [member for member in members if not applyset.is_copy(member)]
     return {
         "namespace": home,
         "parent": parent,

@@ -27,7 +27,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import (
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import given_version
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import is_pinned, parse_reference
+from ansible_collections.nanoagent.k8s.plugins.module_utils.image_reference import check_trimmed, is_pinned, parse_reference
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
     check_annotations,
@@ -103,7 +103,8 @@ def check_options(options: dict) -> None:
     check_names(options)
     check_dns_subdomain("service_account", options["service_account"])
     check_annotations("namespace_annotations", options.get("namespace_annotations"))
-    check_labels("namespace_labels", options.get("namespace_labels"), RESERVED)
+    check_labels("namespace_labels", options.get("namespace_labels"), (*RESERVED, "kubernetes.io/metadata.name"))
+    _check_admission(options)
     check_annotations("service_account_annotations", options.get("service_account_annotations"))
     if not options.get("create_service_account", True) and options.get("service_account_annotations"):
         raise Failure(
@@ -118,6 +119,16 @@ def check_options(options: dict) -> None:
         subject.check(options)
     check_profile(options)
     _check_cloud_role(options)
+
+
+def _check_admission(options):
+    """Failure where a label of the namespace says something else than pod_security."""
+    given = text_values(options.get("namespace_labels"))
+    for label, level in _admission_labels(options).items():
+        if given.get(label, level) != level:
+            raise Failure(
+                f"namespace_labels.{label} is {given[label]}, and pod_security is {level}", "leave one of them out: pod_security: unset sets no such label"
+            )
 
 
 def _check_service_account(options):
@@ -151,14 +162,14 @@ def _check_image(options):
     image = options.get("image")
     if not image:
         raise Failure("image is missing", "set image to the reference that collector_image returned, name@sha256:...")
-    if image != image.strip():
-        raise Failure(f"the image {image!r} begins or ends with white space", "trim it, as with the filter trim")
+    # First of all, since it does not repeat what may be a login.
+    parse_reference(image)
+    check_trimmed("the image", image)
     if options["require_digest"] and not is_pinned(image):
         raise Failure(
             f"the image {image} is not pinned by a digest",
             "use the reference that collector_image returned (name@sha256:...), or set require_digest: false",
         )
-    parse_reference(image)
 
 
 def _service_account(options, annotations):
@@ -167,11 +178,14 @@ def _service_account(options, annotations):
     return [made(options, "v1", "ServiceAccount", options["service_account"], annotations=annotations, automountServiceAccountToken=False)]
 
 
-def _namespace(options):
+def _admission_labels(options):
     level = options.get("pod_security") or "privileged"
-    admitted = {} if level == "unset" else {f"{_POD_SECURITY}{mode}": level for mode in ("enforce", "audit", "warn")}
+    return {} if level == "unset" else {f"{_POD_SECURITY}{mode}": level for mode in ("enforce", "audit", "warn")}
+
+
+def _namespace(options):
     namespace = made(options, "v1", "Namespace", options["namespace"], namespaced=False)
-    namespace["metadata"]["labels"].update({**admitted, **text_values(options.get("namespace_labels"))})
+    namespace["metadata"]["labels"].update({**_admission_labels(options), **text_values(options.get("namespace_labels"))})
     annotations = text_values(options.get("namespace_annotations"))
     if annotations:
         namespace["metadata"]["annotations"] = {**(namespace["metadata"].get("annotations") or {}), **annotations}

@@ -26,6 +26,7 @@ _LOGIN = re.compile(r"(?:.*?//)?(?P<login>[^/?#]+)@")
 # Arguments of programs, as text or as a list of words.
 _ARGUMENTS = ("args", "command", "curl_args", "extra_args")
 _WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token|bearer|credentials?|authorization|cookie|(?:api|access|auth|private|secret)[_-]?key|registration[_-]?code"
+_WORDS += r"|passcode|(?:^|[_-])(?:pass|creds?|auth)$|(?:encryption|signing|license|app)[_-]?key|reg[_-]?code"
 # A name that ends so says where a secret is or how it is used, and not what it is.
 _ABOUT = r"file|path|dir|folder|name|ref|url|uri|endpoint|host|type|kind|mode|format|provider|helper|store|issuer|audience|scope|policy|prefix|enabled|id"
 _ABOUT += r"|ttl|timeout|expiry|expiration|interval|seconds|minutes|days|length|size|count"
@@ -68,8 +69,14 @@ def secrets_in(name: str, value) -> set[str]:
         return kubeconfig_credentials(value) if isinstance(value, dict) else {value} if is_text(value) else set()
     found = {value} if "PRIVATE KEY" in text(value) else set()
     if _ADDRESS.fullmatch(name):
-        found = found.union(*(_login(address) for address in (value if isinstance(value, list) else [value])))
+        addresses = value if isinstance(value, list) else [value]
+        found = found.union(*(_login(address) | address_secrets(address) for address in addresses))
     return found
+
+
+def address_secrets(address) -> set[str]:
+    """The values of those parameters of a URL whose names say that they are secret, in every form in which they may be shown."""
+    return _shown(_parameters(text(address)))
 
 
 def is_text(kubeconfig) -> bool:
@@ -149,7 +156,7 @@ def _of_words(words):
 
 
 def _of_word(word):
-    found = set(_JWT.findall(word)) | {each["value"] for each in _PARAMETER.finditer(word) if _is_secret_name(each["name"])}
+    found = set(_JWT.findall(word)) | _parameters(word)
     assignment = _ASSIGNMENT.fullmatch(word)
     if assignment and _is_secret_name(assignment["name"]):
         found.add(assignment["value"])
@@ -157,6 +164,10 @@ def _of_word(word):
     if _URL_LOGIN.search(address) or _BARE_LOGIN.match(address):
         found |= _login(address)
     return found | _of_header(word)
+
+
+def _parameters(word):
+    return {each["value"] for each in _PARAMETER.finditer(word) if _is_secret_name(each["name"])}
 
 
 def _of_header(word):

@@ -18,6 +18,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.leftovers import is_
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import has_ended, is_ready, target_node
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import unavailable_budget
 from ansible_collections.nanoagent.k8s.plugins.module_utils.room import host_ports
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import mapping
 
 NOTE = "nanoagent.k8s/left-behind"
 
@@ -32,7 +33,11 @@ def left_behind(steps: list[dict], parent_live: dict | None) -> dict | None:
             # The selector may consist of expressions only; the labels of its pods match them.
             return step["live"]["spec"]["selector"].get("matchLabels") or step["live"]["spec"]["template"]["metadata"]["labels"]
     text = (((parent_live or {}).get("metadata") or {}).get("annotations") or {}).get(NOTE)
-    return json.loads(text) if text else None
+    try:
+        return mapping(json.loads(text or "null")) or None
+    except ValueError:
+        # Somebody has changed it: which pods they were is not known any more.
+        return None
 
 
 def note(labels: dict | None) -> dict:

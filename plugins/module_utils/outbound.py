@@ -90,6 +90,9 @@ def _config_map(options):
 
 
 def _split(url):
+    if not url.isprintable() or any(sign.isspace() for sign in url):
+        # urlsplit takes white space away, programs in the pods do not.
+        return None
     try:
         parts = urlsplit(url)
         return parts if parts.port is None or parts.port else None

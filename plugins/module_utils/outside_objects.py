@@ -8,12 +8,12 @@ Without it pods wait for ever or are not let in, and that shows only after the w
 
 from __future__ import annotations
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret, secret_by_operator
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity, titled
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import needs
 from ansible_collections.nanoagent.k8s.plugins.module_utils.priority import SYSTEM_VALUES
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, number, records, text
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, number, records
 
 _KINDS = ("Secret", "ConfigMap", "ServiceAccount", "PriorityClass", "RuntimeClass")
 # Kubernetes makes them itself.
@@ -113,7 +113,7 @@ def way_out(fatal: list[dict], home: dict | None) -> str:
 
 def external_secret_targets(external_secrets: list[dict]) -> set[str]:
     """Names of the Secrets that these ExternalSecrets make."""
-    return {text(at(one, "spec", "target", "name")) or one["metadata"]["name"] for one in external_secrets}
+    return {secret_by_operator(one)[2] for one in external_secrets}
 
 
 def _fault(need, live):

@@ -11,6 +11,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
     as_stored,
     as_text,
+    canonical_quantity,
     check_absolute_path,
     check_annotations,
     check_dns_label,
@@ -21,12 +22,27 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
     entries_of,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import RESERVED
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at
 
 # Defaults of the API server in parts of a pod that are atomic in server-side apply.
 _ADDED = {"fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"}, "serviceAccountToken": {"expirationSeconds": 3600}}
 
 _ENV = ("name", "value", "valueFrom")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_NEEDED = {
+    "fieldRef": ("fieldPath",),
+    "resourceFieldRef": ("resource",),
+    "configMapKeyRef": ("name", "key"),
+    "secretKeyRef": ("name", "key"),
+    "fileKeyRef": ("volumeName", "path", "key"),
+}
+_PROPAGATIONS = ("None", "HostToContainer", "Bidirectional")
+_HOST_PATH_TYPES = ("", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket", "CharDevice", "BlockDevice")
+# Kinds of volumes that the API knows (core/v1 VolumeSource), those that are long gone from the kubelet among them.
+_VOLUMES = (
+    "awsElasticBlockStore azureDisk azureFile cephfs cinder configMap csi downwardAPI emptyDir ephemeral fc flexVolume flocker gcePersistentDisk gitRepo "
+    "glusterfs hostPath image iscsi nfs persistentVolumeClaim photonPersistentDisk portworxVolume projected quobyte rbd scaleIO secret storageos vsphereVolume"
+).split()
 _MOUNT = ("name", "mountPath", "readOnly", "recursiveReadOnly", "subPath", "subPathExpr", "mountPropagation")
 
 
@@ -64,17 +80,17 @@ def host_path_part(options: dict) -> dict:
 def extra_env(options: dict) -> list[dict]:
     """The user's variables, values as text; a null is left out, as the API server does."""
     given = [as_stored(entry) for entry in options.get("extra_env") or []]
-    return [{**entry, "value": as_text(entry["value"])} if "value" in entry else _with_defaults(entry) for entry in given]
+    return [{**entry, "value": as_text(entry["value"])} if "value" in entry else _with_divisor(_with_defaults(entry)) for entry in given]
 
 
 def extra_volumes(options: dict) -> list[dict]:
     """The user's volumes."""
-    return _with_defaults(as_stored(options.get("extra_volumes") or []))
+    return _with_defaults(_without_unset(as_stored(options.get("extra_volumes") or [])))
 
 
 def extra_volume_mounts(options: dict) -> list[dict]:
     """The user's mounts."""
-    return as_stored(options.get("extra_volume_mounts") or [])
+    return _without_unset(as_stored(options.get("extra_volume_mounts") or []))
 
 
 def check_unique(what: str, key: str, entries: list[dict]) -> None:
@@ -95,14 +111,25 @@ def _check_variable(where, entry):
     if entry.get("value") is not None:
         raise Failure(f"{where} ({entry['name']}) has value and valueFrom", "leave one of them out")
     check_mapping(f"{where}.valueFrom", source, _ENV_SOURCES)
-    _one_source(f"{where}.valueFrom", source, f"use one of {', '.join(_ENV_SOURCES)}")
+    given = _one_source(f"{where}.valueFrom", source, f"use one of {', '.join(_ENV_SOURCES)}")
+    kind = next(kind for kind in source if source[kind] is not None)
+    for field in _NEEDED[kind]:
+        if not isinstance(given.get(field), str) or not given[field]:
+            raise Failure(f"{where}.valueFrom.{kind} has no text for {field}", f"name {' and '.join(_NEEDED[kind])}, in quotes where it is a number")
+    if not isinstance(given.get("optional"), (bool, type(None))):
+        raise Failure(f"{where}.valueFrom.{kind}.optional {given['optional']!r} is neither true nor false", "use true or false, without quotes")
 
 
 def _check_volume(where, entry):
     check_dns_label(f"{where}.name", entry.get("name"))
     source = _one_source(where, {key: value for key, value in entry.items() if key != "name"}, "name one, for example emptyDir: {}")
-    if entry.get("hostPath") is not None:
+    kind = next(key for key, value in entry.items() if key != "name" and value is not None)
+    if kind not in _VOLUMES:
+        raise Failure(f"{where}.{kind} is no kind of volume", "write it as in a manifest, for example emptyDir or configMap")
+    if kind == "hostPath":
         check_absolute_path(f"{where}.hostPath.path", source.get("path"))
+        if source.get("type") not in (None, *_HOST_PATH_TYPES):
+            raise Failure(f"{where}.hostPath.type {source['type']!r} is not known", f"use {', '.join(_HOST_PATH_TYPES[1:])}")
 
 
 def _one_source(where, sources, fix):
@@ -123,6 +150,13 @@ def _check_mount(where, entry):
     for key in ("recursiveReadOnly", "subPath", "subPathExpr", "mountPropagation"):
         if not isinstance(entry.get(key), (str, type(None))):
             raise Failure(f"{where}.{key} is no text", "put it in quotes")
+    if entry.get("mountPropagation") not in (None, *_PROPAGATIONS):
+        raise Failure(f"{where}.mountPropagation {entry['mountPropagation']!r} is not known", f"use {', '.join(_PROPAGATIONS)}")
+    if entry.get("subPath") and entry.get("subPathExpr"):
+        raise Failure(f"{where} has subPath and subPathExpr", "leave one of them out")
+    for key in ("subPath", "subPathExpr"):
+        if (entry.get(key) or "").startswith("/") or ".." in (entry.get(key) or "").split("/"):
+            raise Failure(f"{where}.{key} {entry[key]!r} leads out of the volume", "give a path within it, without / at the beginning and without '..'")
     if not isinstance(entry.get("readOnly"), (bool, type(None))):
         raise Failure(f"{where}.readOnly {entry['readOnly']!r} is neither true nor false", "use true or false, without quotes")
 
@@ -139,6 +173,23 @@ def _with_defaults(value):
     if not isinstance(value, dict):
         return value
     return {key: {**_ADDED.get(key, {}), **_with_defaults(item)} if isinstance(item, dict) else _with_defaults(item) for key, item in value.items()}
+
+
+def _with_divisor(entry):
+    """With the divisor of a resource as the API server writes it."""
+    source = at(entry, "valueFrom", "resourceFieldRef")
+    if source is None:
+        return entry
+    return {**entry, "valueFrom": {"resourceFieldRef": {**source, "divisor": canonical_quantity(source["divisor"])}}}
+
+
+def _without_unset(value):
+    """Without empty texts and readOnly: false, which the API server does not keep: they would be a difference for ever."""
+    if isinstance(value, list):
+        return [_without_unset(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_unset(item) for key, item in value.items() if item != "" and (key, item) != ("readOnly", False)}
 
 
 def _volume_name(entry):

@@ -46,6 +46,8 @@ def container_probes(options: dict, own: dict) -> dict:
     for kind in _KINDS:
         changes = given.get(kind) or {}
         probe = {**own.get(kind, {}), **_asked(changes), **_numbers(changes)}
+        # The API server keeps no delay of 0: it would be a difference for ever.
+        probe = {field: value for field, value in probe.items() if value != 0}
         if changes.get("enabled", True) and (kind in own or changes):
             found[f"{kind}Probe"] = probe
     return found

@@ -50,6 +50,14 @@ _CREATION = (
         "change the LimitRange, or the resources",
     ),
     (r"violates|ValidatingAdmissionPolicy", "PolicyDenied", True, "change the policy that is named, or except the agent's namespace"),
+    # The server's own trouble of a moment, and two writers of one quota: the controller tries again at once.
+    (
+        r"etcdserver|leader changed|timed out|timeout|deadline exceeded|connection (refused|reset)|unexpected EOF|the object has been modified"
+        r"|unable to handle the request|too many requests",
+        "FailedCreate",
+        False,
+        "look at the API server and at etcd, if it stays",
+    ),
 )
 
 # What the scheduler says of a node: (pattern, reason code, what to do).

@@ -13,16 +13,16 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes_of_failure, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import coming_secret, secret_hash, watched_secret
-from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import agent_container, newest_revision, revision_of_all
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import agent_container, newest_revision, owned_by, revision_of_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.deployment import Followed, Unavailable, await_deployments, is_done
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.plan import changes
-from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready, target_node
 from ansible_collections.nanoagent.k8s.plugins.module_utils.progress import Progress
 from ansible_collections.nanoagent.k8s.plugins.module_utils.proof import prove_all
 from ansible_collections.nanoagent.k8s.plugins.module_utils.rollout import await_rollout, judge, selectors
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import one_line
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, one_line
 
 _LOG_LINES = 3
 _PROOF_SECONDS, _PROOF_PARALLEL = 10, 32
@@ -35,7 +35,7 @@ def carry_out(cluster: Cluster, options: dict, steps: list[dict], seen: dict, sa
     steps: of plan.plan; the last one with an object is the DaemonSet's. seen: of live.read; its pods are gone from it once others are
     awaited. Failure where the rollout fails; what is then in the cluster, the message says.
     """
-    worked = any(is_ready(pod) for pod in seen["pods"])
+    worked = {target_node(pod) for pod in seen["pods"] if is_ready(pod)}
     seen = {**seen, "at": cluster.now(), "left_behind": orphans.left_behind(steps, seen["parent"]), "worked": worked}
     force = options["force_conflicts"]
     step = _daemon_set_step(steps)
@@ -126,7 +126,7 @@ def _await_all(cluster, options, steps, step, seen, rows, deployments, say):
         if not rows:
             outcome, latest = _await(cluster, options, step["desired"], say, "rollout", seen, look=look)
             if outcome != "done":
-                _give_up(cluster, options, steps, step, seen, outcome, latest, say, "the rollout")
+                _give_up(cluster, options, steps, step, seen, outcome, latest, say, "the rollout", _harmed(latest, seen))
         await_deployments(beside, options["wait_timeout"], say)
     except Unavailable as failure:
         if not _may_go_back(options, step, seen):
@@ -145,12 +145,21 @@ def _code_that_came(cluster, options, steps):
 
 
 def _owed(rows):
-    """A line about the nodes that the rollout did not wait for; none where there are none."""
+    """Lines about the nodes that the rollout did not wait for; none where there are none."""
     down = [row["node"] for row in rows if row["eligible"] and row["state"] == "node down"]
-    if not down:
-        return []
-    names = ", ".join(down[:5]) + (f" and {len(down) - 5} more" if len(down) > 5 else "")
-    return [f"{len(down)} {'nodes that are' if len(down) > 1 else 'node that is'} down will follow when the kubelet is back: {names}"]
+    # With OnDelete nobody replaces them but the user.
+    broken = [row["node"] for row in rows if row["reason"] == "OldRevision" and not row["ready"]]
+    lines = []
+    if down:
+        lines.append(f"{len(down)} {'nodes that are' if len(down) > 1 else 'node that is'} down will follow when the kubelet is back: {_some(down)}")
+    if broken:
+        which = f"{len(broken)} node{'s' if len(broken) > 1 else ''} with an agent of an earlier revision that is not ready"
+        lines.append(f"{which}: {_some(broken)}; delete its pod")
+    return lines
+
+
+def _some(names):
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _facts(rows):
@@ -227,7 +236,7 @@ def _try_on_a_few(cluster, options, steps, step, seen, chosen, say):
     trial_steps = [trial if each is step else each for each in steps if each["action"] != "delete"]
     apply.write(cluster, trial_steps, seen["parent"], options["force_conflicts"])
     if live is not None:
-        _replace_pods(cluster, seen["pods"], chosen)
+        _replace_pods(cluster, live, seen["pods"], chosen)
     outcome, rows = _await(cluster, options, wanted, say, "canary", seen, set(chosen))
     if outcome == "done" and options["canary"]["pause"]:
         time.sleep(options["canary"]["pause"])
@@ -235,12 +244,14 @@ def _try_on_a_few(cluster, options, steps, step, seen, chosen, say):
     if outcome == "done" and options["canary"]["verify"]:
         unproven = _unproven(cluster, options["namespace"], wanted, rows)
         outcome = f"no proof from {'; '.join(unproven[:3])}" if unproven else "done"
+    # A trial that is left to itself would keep the other nodes from following.
+    outcome = "timeout" if outcome == "unfinished" else outcome
     if outcome != "done":
         _give_up(cluster, options, trial_steps, trial, seen, outcome, rows, say, f"the canary on {len(chosen)} node{'s' if len(chosen) > 1 else ''}")
 
 
-def _replace_pods(cluster, pods, nodes):
-    old = [pod for pod in pods if (pod.get("spec") or {}).get("nodeName") in nodes and not pod["metadata"].get("deletionTimestamp")]
+def _replace_pods(cluster, live, pods, nodes):
+    old = [pod for pod in pods if owned_by(pod, live) and target_node(pod) in nodes and not pod["metadata"].get("deletionTimestamp")]
     _delete(cluster, old)
 
 
@@ -252,8 +263,8 @@ def _unproven(cluster, namespace, daemon_set, rows):
     return [f"{node}: {proof['reason']}" for node, proof in sorted(proofs.items()) if not proof["proven"]]
 
 
-def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
-    """Goes back where there is something good to go back to, then raises the Failure."""
+def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what, harmed=True):
+    """Goes back where there is something good to go back to, then raises the Failure. harmed: of _harmed, where that decides."""
     name, namespace = options["name"], options["namespace"]
     facts = _facts(rows)
     found = causes_of_failure(rows)
@@ -261,19 +272,24 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
         how = "cannot succeed"
     elif outcome == "timeout":
         how = f"did not succeed within {options['wait_timeout']} s"
+    elif outcome == "unfinished":
+        how = f"is not over after {options['wait_timeout']} s"
     else:
         how, found = "failed", [outcome, *found]
     log = _last_log(cluster, namespace, rows)
     text = f"{what} of DaemonSet {namespace}/{name} {how} ({report.headline(facts['summary'])}): {' | '.join(found[:4]) or 'no cause is known'}{log}"
     facts.update(causes=found, changed=True)
+    if outcome == "unfinished":
+        after = "run again to wait on, with a larger wait_timeout: nodes still follow, so nothing is taken back"
+        raise Failure(text, after, **facts, rolled_back=False, requests=dict(cluster.requests))
     # A DaemonSet that had to be made anew has left its former pods running: nothing better is behind it.
-    if not _may_go_back(options, step, seen):
+    if not harmed or not _may_go_back(options, step, seen):
         after = "mend the cause and run again; what is applied stays and a rerun goes on from there"
         raise Failure(text, after, **facts, rolled_back=False, requests=dict(cluster.requests))
     say(f"{text}; going back to the previous revision")
     try:
         apply.undo(cluster, [_from_before_a_trial(cluster, each) if each is step else each for each in steps])
-        back, rows = _await(cluster, options, step["live"], say, "way back", seen)
+        back, rows = _await(cluster, options, step["live"], say, "way back", seen, _worked_before(step["live"], seen))
     except Failure as failure:
         text += f"; the way back could not be taken: {failure.what}"
         raise Failure(text, "mend the cause and run again", **facts, rolled_back=False, requests=dict(cluster.requests)) from failure
@@ -281,8 +297,21 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what):
     if back == "done":
         text += f"; the previous revision is back and verified ({report.headline(facts['summary'])})"
         raise Failure(text, "mend the cause and run again", **facts)
+    if back == "unfinished":
+        text += f"; the previous revision is on its way back ({report.headline(facts['summary'])})"
+        raise Failure(text, "mend the cause, and run agent_info until all nodes are ready", **facts)
     text += f"; going back to the previous revision did not help either ({report.headline(facts['summary'])}): {' | '.join(causes_of_failure(rows)[:2])}"
     raise Failure(text, "mend the cause and run again", **facts)
+
+
+def _harmed(rows, seen):
+    """Whether a node that had a working agent before the run has none now."""
+    return any(row["node"] in seen["worked"] and not row["ready"] and row["state"] != "node down" for row in rows)
+
+
+def _worked_before(live, seen):
+    """The nodes that a way back is awaited on; None for all, as where nobody replaces pods."""
+    return None if at(live, "spec", "updateStrategy", "type") == "OnDelete" else seen["worked"]
 
 
 def _may_go_back(options, step, seen):

@@ -25,6 +25,8 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, map
 _SETTLE = {"stuck": 2.0, "failing": 8.0}
 # Enough nodes: this share of the eligible ones, and more than one.
 _ENOUGH = 0.1
+# A rollout gets on whose nodes have followed in this last part of the time.
+_LATELY = 1 / 3
 # Events that say what keeps pods away, of the DaemonSet and of its pods.
 EVENTS = {"fieldSelector": "type!=Normal"}
 # For how long the controller's former failures prove nothing, in seconds, once it was woken.
@@ -101,7 +103,7 @@ def nudges(daemon_set: dict, rows: list[dict]) -> list[str]:
     down = sum(1 for row in rows if row["pod"] and not row["ready"] and row["state"] == "not a real node")
     down += sum(1 for row in eligible if row["state"] == "node down" and not row["ready"])
     budget = _share(rolling.get("maxUnavailable", 1), len(eligible))
-    missing = sum(1 for row in eligible if row["state"] != "node down" and not row["ready"])
+    missing = sum(1 for row in eligible if row["state"] != "node down" and (not row["ready"] or row["reason"] == "Settling"))
     if not down or missing + down < budget:
         return []
     old = sorted(row["pod"] for row in eligible if _is_old(row) and row["ready"])
@@ -173,7 +175,9 @@ def await_rollout(
     since: float | None = None,
     turns: Callable[[dict, list[dict]], list[dict]] | None = None,
 ) -> tuple[str, list[dict]]:
-    """(done | stuck | failing | timeout, verdicts) of a DaemonSet.
+    """(done | stuck | failing | timeout | unfinished, verdicts) of a DaemonSet.
+
+    unfinished: the time is up, nothing is known to be beyond mending, and nodes have followed in the last part of it.
 
     wanted: the DaemonSet as it was applied. progress: is given the verdicts at every look.
     nodes: only these count, and a pod of an earlier revision on them does not. known_nodes: (Nodes, resourceVersion) of a
@@ -204,6 +208,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
     deadline = time.monotonic() + timeout
     retry = _Retry(cluster, since)
     hopeless, hopeless_since, rows = "", 0.0, []
+    pace = _Pace(timeout)
     slow_looks, looked_at = 0, []
     while True:
         changed.clear()
@@ -224,6 +229,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
             rows = retry.doubted(rows, daemon_set, seen["Pod"])
             rows = turns(daemon_set, rows) if turns else rows
             counted = [row for row in rows if nodes is None or row["node"] in nodes]
+            pace.take(counted)
             if progress:
                 progress(counted)
             on_delete = (daemon_set["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
@@ -243,7 +249,8 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
         if now >= deadline:
             # A cluster that cannot be seen is no rollout that failed: nothing may be taken back for it.
             _raise_failures(reflectors, troubles_too=True)
-            return "timeout", [row for row in rows if nodes is None or row["node"] in nodes]
+            counted = [row for row in rows if nodes is None or row["node"] in nodes]
+            return "unfinished" if pace.holds() and not any(row["final"] for row in counted) else "timeout", counted
         # However long a look takes, the next one comes when there is something to decide.
         due = min(deadline, hopeless_since + _SETTLE[hopeless]) if hopeless else deadline
         changed.wait(max(0.0, min(due - now, 0.5 if hopeless else 5.0)))
@@ -284,6 +291,25 @@ def _counts_as_done(daemon_set):
     wanted = status.get("desiredNumberScheduled") or 0
     current = status.get("observedGeneration", 0) >= daemon_set["metadata"].get("generation", 0)
     return current and wanted > 0 and status.get("numberReady") == status.get("updatedNumberScheduled") == wanted
+
+
+class _Pace:
+    """Whether a rollout still got on when its time was up. timeout: in seconds, from now on."""
+
+    def __init__(self, timeout):
+        self._late = time.monotonic() + (1 - _LATELY) * timeout
+        self._most: int | None = None
+        self._grew = 0.0
+
+    def take(self, rows):
+        """Takes the verdicts of a look."""
+        followed = sum(1 for row in rows if row["state"] == "ready")
+        if self._most is not None and followed > self._most:
+            self._grew = time.monotonic()
+        self._most = max(followed, self._most or 0)
+
+    def holds(self):
+        return self._grew >= self._late
 
 
 class _Retry:

@@ -53,7 +53,28 @@ def _check_affinity(affinity):
         for place, term in entries_of(f"{where}.{_REQUIRED}.nodeSelectorTerms", required["nodeSelectorTerms"]):
             _check_term(place, term)
     for place, preferred in entries_of(f"{where}.{_PREFERRED}", node.get(_PREFERRED), ("weight", "preference")):
+        _check_weight(place, preferred)
         _check_term(f"{place}.preference", preferred.get("preference"))
+    for kind in ("podAffinity", "podAntiAffinity"):
+        pods = affinity.get(kind) or {}
+        check_mapping(f"affinity.{kind}", pods, (_REQUIRED, _PREFERRED))
+        for place, term in entries_of(f"affinity.{kind}.{_REQUIRED}", pods.get(_REQUIRED)):
+            _check_topology(place, term)
+        for place, preferred in entries_of(f"affinity.{kind}.{_PREFERRED}", pods.get(_PREFERRED), ("weight", "podAffinityTerm")):
+            _check_weight(place, preferred)
+            check_mapping(f"{place}.podAffinityTerm", preferred.get("podAffinityTerm"))
+            _check_topology(f"{place}.podAffinityTerm", preferred["podAffinityTerm"])
+
+
+def _check_weight(where, preferred):
+    weight = preferred.get("weight")
+    if isinstance(weight, bool) or not isinstance(weight, int) or not 0 < weight <= 100:
+        raise Failure(f"{where}.weight {weight!r} is no number from 1 to 100", "give each preference a weight, for example 50")
+
+
+def _check_topology(where, term):
+    if not isinstance(term.get("topologyKey"), str) or not term["topologyKey"]:
+        raise Failure(f"{where} has no topologyKey", "name a label of the nodes, for example kubernetes.io/hostname")
 
 
 def _check_term(where, term):

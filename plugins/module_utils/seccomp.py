@@ -99,7 +99,7 @@ def _check_delivery(options):
     content = options["seccomp"]["content"]
     try:
         profile = json.loads(content) if isinstance(content, str) else content
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Failure(f"seccomp.content is no JSON: {error}", "give a seccomp profile as a mapping or as JSON text") from error
     if not isinstance(profile, dict) or profile.get("defaultAction") not in _ACTIONS:
         raise Failure("seccomp.content has no defaultAction", f"begin with one of {', '.join(_ACTIONS)}, for example defaultAction: SCMP_ACT_ERRNO")

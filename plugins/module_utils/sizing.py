@@ -44,7 +44,7 @@ def check_resources(option: str, resources: dict | None) -> None:
             if not _RESOURCE.fullmatch(str(name)):
                 raise Failure(f"{option}.{key}.{name} is no resource", "use cpu, memory, ephemeral-storage or vendor.example/name")
             found[key, name] = amount(f"{option}.{key}.{name}", text)
-            if name != "cpu" and found[key, name] is not None and found[key, name] % 1:
+            if name != "cpu" and found[key, name] is not None and found[key, name] != found[key, name].to_integral_value():
                 raise Failure(f"{option}.{key}.{name} {text} is no whole number: m is a thousandth", "write for example 512Mi")
     for (key, name), value in found.items():
         limit = found.get(("limits", name))
@@ -72,8 +72,8 @@ def container_resources(options: dict, facts: dict) -> dict:
 
 
 def as_resources(resources: dict) -> dict:
-    """The user's resources with every amount as the API server writes it."""
-    return {key: {name: canonical_quantity(value) for name, value in amounts.items()} for key, amounts in resources.items()}
+    """The user's resources with every amount as the API server writes it, without parts that name none."""
+    return {key: {name: canonical_quantity(value) for name, value in amounts.items()} for key, amounts in resources.items() if amounts}
 
 
 def smallest_node(nodes: list[dict]) -> dict | None:

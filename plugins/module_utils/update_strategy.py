@@ -11,7 +11,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failu
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count
 from ansible_collections.nanoagent.k8s.plugins.module_utils.metrics_scrape import wants_metrics
 
-_SHAPE = re.compile(r"0|[1-9][0-9]*|(0|[1-9][0-9]?|100)%")
+_SHAPE = re.compile(r"0|[1-9][0-9]{0,10}|(0|[1-9][0-9]?|100)%")
 _ZERO = ("0", "0%")
 # The API server's own defaults, which need not be said.
 _REVISIONS = 10
@@ -25,6 +25,11 @@ def check(options: dict) -> None:
     for option in ("min_ready_seconds", "revision_history_limit", "termination_grace_period"):
         if options.get(option) is not None:
             check_count(option, options[option])
+    if options.get("wait") and (options.get("min_ready_seconds") or 0) >= options["wait_timeout"]:
+        raise Failure(
+            f"min_ready_seconds {options['min_ready_seconds']} is not below wait_timeout {options['wait_timeout']}: no rollout could end in time",
+            "raise wait_timeout, or lower min_ready_seconds",
+        )
     if _on_delete(options):
         if unavailable is not None or surge not in _ZERO:
             raise Failure("max_unavailable and max_surge mean nothing to update_strategy OnDelete", "leave them out, or set update_strategy: RollingUpdate")

@@ -162,7 +162,7 @@ def map_values(values: dict) -> tuple[dict, list[str]]:
         "resources": _resources(at("resources")),
         "create_service_account": at("serviceAccount.create"),
         "service_account": at("serviceAccount.name"),
-        "service_account_annotations": at("serviceAccount.annotations"),
+        "service_account_annotations": _annotations(at, notes),
         "platform": "microk8s" if at("microK8sSnap.enabled") else None,
         "cluster_name": at("CLUSTER_NAME"),
         "omit_environment": _omit_environment(at("OMITENVIRONMENT")),
@@ -279,7 +279,8 @@ def _pull_secrets(items):
 
 def _resources(resources):
     parts = {part: {name: str(amounts[name]) for name in _AMOUNTS if amounts.get(name) is not None} for part, amounts in (resources or {}).items() if amounts}
-    return {part: parts[part] for part in ("requests", "limits") if parts.get(part)}
+    # Both null is none at all, where nothing would be the profile's.
+    return {part: parts[part] for part in ("requests", "limits") if parts.get(part)} or {"requests": {}, "limits": {}}
 
 
 def _omit_environment(value):
@@ -306,6 +307,14 @@ def _variables(items):
     return items
 
 
+def _annotations(at, notes):
+    given = at("serviceAccount.annotations")
+    if given and not at("serviceAccount.create"):
+        notes.append("serviceAccount.annotations: ignored, since serviceAccount.create is false: annotate that service account yourself")
+        return None
+    return given
+
+
 def _credentials(at, notes):
     if not at("aws.secretsmanager.enabled"):
         return {"registration_code": at("nanoagent.agentRegistrationCode")}
@@ -315,7 +324,11 @@ def _credentials(at, notes):
         raise Failure("values_file: aws.secretsmanager.secretarn is no ARN of a secret", "use arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME")
     if at("nanoagent.agentRegistrationCode"):
         notes.append("nanoagent.agentRegistrationCode: ignored, as by the chart, since aws.secretsmanager is enabled")
-    source = {"secret_id": arn, "region": found["region"], "key": _SECRET_KEY, "role_arn": at("aws.secretsmanager.rolearn")}
+    role = at("aws.secretsmanager.rolearn")
+    if role and not at("serviceAccount.create"):
+        notes.append("aws.secretsmanager.rolearn: ignored, as by the chart, since serviceAccount.create is false: annotate that service account yourself")
+        role = None
+    source = {"secret_id": arn, "region": found["region"], "key": _SECRET_KEY, "role_arn": role}
     return {"credentials": {"aws_secrets_manager": {key: value for key, value in source.items() if value}}}
 
 

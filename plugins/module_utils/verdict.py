@@ -60,7 +60,7 @@ class Agent:
         for pod in pods:
             if uid in owners(pod) and target_node(pod):
                 self.by_node.setdefault(target_node(pod), []).append(pod)
-        self.denied = _creation_failure(daemon_set, events, now)
+        self.denied = _creation_failure(daemon_set, [pod for group in self.by_node.values() for pod in group], events, now)
 
     def look_for_pause(self, nodes):
         """Notes the part of the node selector that no node has: the usual way to pause a DaemonSet."""
@@ -70,8 +70,8 @@ class Agent:
                 return
 
 
-def _creation_failure(daemon_set, events, now):
-    """What keeps the controller from making pods, as a state; None where nothing is known to."""
+def _creation_failure(daemon_set, pods, events, now):
+    """What keeps the controller from making pods, as a state; None where nothing is known to. pods: those that it made."""
 
     def speaks_of_it(event):
         about = mapping(event.get("involvedObject"))
@@ -86,7 +86,9 @@ def _creation_failure(daemon_set, events, now):
         return None
     message = text(event.get("message"))
     code, final, fix = creation_cause(message)
-    return outcome("blocked", code, message, fix, final=final, evidence=event_evidence(event))
+    # Whoever has made a pod since then was kept from it for a moment only, or on some nodes.
+    made_since = last is not None and any((seconds(at(pod, "metadata", "creationTimestamp")) or 0) > last for pod in pods)
+    return outcome("blocked", code, message, fix, final=final and not made_since, evidence=event_evidence(event))
 
 
 def verdict(parts: list[Agent], node: dict, by_pod: dict[str, list[dict]], now: float | None) -> dict:

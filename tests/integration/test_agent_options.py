@@ -74,15 +74,28 @@ COMBINATIONS = {
     "additions": {
         "host_paths": [{"path": "/opt", "mount_path": "/host/opt"}, {"path": "/dev/null", "mount_path": "/n", "type": "CharDevice", "read_only": False}],
         "extra_env": [{"name": "A", "value": 1}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]
-        + [{"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}, {"name": "D", "value": None}],
+        + [{"name": "C", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}}, {"name": "D", "value": None}]
+        + [{"name": "E", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory", "divisor": 1}}}],
         "extra_volumes": [
             {"name": "scratch", "emptyDir": {"sizeLimit": "1Mi", "medium": None}},
+            {"name": "more", "emptyDir": {"medium": ""}},
             {"name": "all", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}, {"downwardAPI": {"items": [LABELS]}}]}},
         ],
-        "extra_volume_mounts": [{"name": "scratch", "mountPath": "/tmp", "readOnly": None}],
+        "extra_volume_mounts": [
+            {"name": "scratch", "mountPath": "/tmp", "readOnly": None},
+            {"name": "more", "mountPath": "/more", "readOnly": False, "subPath": "", "mountPropagation": "None"},
+        ],
+        "network_policy": True,
+        "network_policy_egress": [{"to": [{"podSelector": {"matchLabels": {}}}, {"namespaceSelector": {"matchLabels": {}, "matchExpressions": []}}]}],
+        "probes": {"liveness": {"initial_delay_seconds": 0}},
         "tolerations": [{"operator": "Exists", "value": None, "effect": ""}],
         "affinity": {
             "podAffinity": None,
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {}}}}
+                ]
+            },
             "nodeAffinity": {
                 "requiredDuringSchedulingIgnoredDuringExecution": {
                     "nodeSelectorTerms": [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "Exists", "values": []}], "matchFields": None}]
@@ -306,7 +319,7 @@ def test_what_has_no_readiness_probe_and_ends_at_once_fails_the_run(run_tasks, o
 
 
 def test_everything_a_user_may_add_at_once(run_tasks, options, push, shipped, kubectl, name):
-    given = {key: value for key, value in COMBINATIONS["additions"].items() if key != "resources"}
+    given = {**COMBINATIONS["additions"], "resources": {"limits": {"memory": "256Mi"}, "requests": {}}}
     ways_out = {"http_proxy": "http://p.example:3128", "proxy_exceptions": [".svc"], "ca_bundle": PEM}
     surge = {"max_surge": "100%", "min_ready_seconds": 1, "revision_history_limit": 2, "termination_grace_period": 5}
     install(run_tasks, {**options, **given, **ways_out, **surge, "image": push(shipped), "namespace_labels": {"team": "x"}, "capabilities": ["SYS_PTRACE"]})

@@ -11,7 +11,7 @@ import threading
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_status import is_ready
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import DEFAULT
-from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, pods
+from ansible_collections.nanoagent.k8s.tests.integration.agents import ABSENT_DIGEST, AGENT, one_line, pods, until
 
 
 def images(kubectl, name: str) -> dict:
@@ -80,6 +80,31 @@ def test_an_update_that_fails_goes_back(run_tasks, options, push, shipped, kubec
     assert set(images(kubectl, name).values()) == {good}
     [again] = run_tasks([{AGENT: given}])
     assert not again["changed"] and again["requests"]["write"] == 0
+
+
+def test_a_node_that_had_no_working_agent_before_does_not_undo_an_update(run_tasks, options, push, shipped, kubectl, name, cluster_env):
+    good = push(shipped)
+    kubectl("create", "namespace", name)
+    node = kubectl("get", "nodes", "-o", "jsonpath={.items[-1:].metadata.name}")
+    spec = {"nodeName": node, "tolerations": [{"operator": "Exists"}], "containers": [{"name": "c", "image": good}]}
+    other = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "other", "namespace": name, "labels": {"keeps": "off"}}, "spec": spec}
+    kubectl("apply", "-f", "-", stdin=json.dumps(other))
+    term = {"labelSelector": {"matchLabels": {"keeps": "off"}}, "topologyKey": "kubernetes.io/hostname"}
+    given = {**options, "image": good, "max_unavailable": "100%", "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+    update = {**given, "cluster_name": "other", "wait_timeout": 30}
+    run_tasks([{AGENT: {**given, "wait": False}}])
+    agents = ("get", "daemonset", "-n", name, name, "-o", "jsonpath={.status.numberReady}/{.status.desiredNumberScheduled}")
+    until(lambda: kubectl(*agents) == "2/3")
+
+    [failed] = run_tasks([{AGENT: update}])
+    assert "PodAffinity on 1 node" in one_line(failed) and not failed["rolled_back"] and failed["summary"]["ready"] == 2, failed
+    [again] = run_tasks([{AGENT: {**update, "wait": False}}])
+    assert {"action": "keep", "object": f"DaemonSet {name}/{name}", "fields": []} in again["actions"], again
+
+    broken = f"{cluster_env['REGISTRY']}/tests/agent@{ABSENT_DIGEST}"
+    [failed] = run_tasks([{AGENT: {**update, "image": broken}}])
+    assert failed["rolled_back"] and "the previous revision is back" in one_line(failed), failed
+    until(lambda: kubectl(*agents) == "2/3")
 
 
 def test_pods_that_were_denied_come_at_once_when_the_cause_is_mended(run_tasks, options, push, shipped, kubectl, name):

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.apply import finish, judgeable, write
 from ansible_collections.nanoagent.k8s.plugins.module_utils.applyset import MEMBER_LABEL
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import title
@@ -50,7 +51,7 @@ class Writes:
     """A server that takes every write and keeps their order; what is sent side by side is one group."""
 
     def __init__(self):
-        self.groups, self.gone, self.patched = [], [], []
+        self.groups, self.gone, self.patched, self.patience = [], [], [], []
 
     def parallel(self, calls):
         self.groups.append([])
@@ -65,6 +66,7 @@ class Writes:
 
     def await_gone(self, obj, timeout=0):
         self.gone.append((title(obj), "awaited"))
+        self.patience.append(timeout)
 
     def patch(self, obj, change):
         self.patched.append((title(obj), change))
@@ -101,3 +103,27 @@ def test_what_is_released_loses_our_label_and_stays():
     steps = [{**step, "action": "keep"} for step in plan(OBJECTS, {}, [], "nanoagent.k8s")]
     finish(server, [*steps, {"action": "release", "fields": [], "desired": None, "live": account}], None, False, False)
     assert server.gone == [] and server.patched == [(title(account), {"metadata": {"labels": {MEMBER_LABEL: None}}})]
+
+
+@pytest.mark.parametrize(("pods", "of_ours", "of_others"), [(None, 60, 20), (3, 60, 20), (5000, 500, 500)])
+def test_the_end_of_a_daemon_set_takes_as_long_as_its_pods_need_to_become_orphans(pods, of_ours, of_others):
+    live = {**OBJECTS[-1], "status": {"currentNumberScheduled": pods} if pods else {}}
+    kept = [{**step, "action": "keep"} for step in plan(OBJECTS[:-1], {}, [], "nanoagent.k8s")]
+    server = Writes()
+    write(server, [*kept, {"action": "recreate", "fields": [], "desired": OBJECTS[-1], "live": live}], None, False)
+    write(server, [*kept, {"action": "create", "fields": [], "desired": OBJECTS[-1], "live": None, "ending": live}], None, False)
+    assert server.patience == [of_ours, of_others]
+
+
+@pytest.mark.parametrize(
+    ("target", "propagation"),
+    [({"name": "nanoagent-credentials"}, "Orphan"), ({"name": "other"}, "Background"), ({}, "Background")],
+)
+def test_an_external_secret_goes_without_a_secret_that_is_ours_now(target, propagation):
+    desired = desired_objects(agent_options(profile="spyderbat", registration_code="code"))
+    assert "Secret nanoagent/nanoagent-credentials" in titles(desired)
+    external = {"kind": "ExternalSecret", "metadata": {"name": "e", "namespace": "nanoagent"}, "spec": {"target": target}}
+    steps = [{**step, "action": "keep"} for step in plan(desired, {}, [], "nanoagent.k8s")]
+    server = Writes()
+    finish(server, [*steps, {"action": "delete", "fields": [], "desired": None, "live": external}], None, False, False)
+    assert server.gone == [("ExternalSecret nanoagent/e", propagation)]

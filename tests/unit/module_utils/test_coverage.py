@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import causes, causes_of_failure, summary, verdicts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision
 from ansible_collections.nanoagent.k8s.plugins.module_utils.report import headline, table
@@ -77,6 +78,25 @@ def test_a_denied_pod_is_named_on_every_podless_node():
     assert states([node("a"), node("b")], [], [event]) == {"a": ("blocked", "QuotaExceeded"), "b": ("blocked", "QuotaExceeded")}
     another = {**event, "involvedObject": {**about, "name": "another"}}
     assert states([node("a")], [], [another]) == {"a": ("rolling", "NoPod")}
+
+
+@pytest.mark.parametrize(
+    ("created", "message", "final"),
+    [
+        ("2025-12-31T23:59:59Z", "exceeded quota: q", True),
+        ("2026-01-01T00:00:00Z", "exceeded quota: q", True),
+        ("2026-01-01T00:00:01Z", "exceeded quota: q", False),
+        ("2025-12-31T23:59:59Z", "etcdserver: request timed out", False),
+        ("2025-12-31T23:59:59Z", "etcdserver: leader changed", False),
+        ("2025-12-31T23:59:59Z", 'Post "https://10.0.0.1/api/v1/namespaces/n/pods": dial tcp 10.0.0.1:443: connect: connection refused', False),
+        ("2025-12-31T23:59:59Z", 'Operation cannot be fulfilled on resourcequotas "q": the object has been modified; please apply your changes', False),
+    ],
+)
+def test_what_the_controller_was_refused_for_a_moment_is_not_final(created, message, final):
+    about = {"kind": "DaemonSet", "name": "agent"}
+    event = {"involvedObject": about, "reason": "FailedCreate", "message": f"Error creating: {message}", "lastTimestamp": "2026-01-01T00:00:00Z"}
+    rows = verdicts(DAEMON_SET, [node("a"), node("b")], [pod("p", "b", created=created)], "new", [event])
+    assert [(row["state"], row["final"]) for row in rows] == [("blocked", final), ("ready", False)]
 
 
 def test_pods_of_other_owners_do_not_count():

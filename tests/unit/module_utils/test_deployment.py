@@ -37,7 +37,7 @@ class OnePod:
         self.events = events
 
     def get(self, _kind, _name, _namespace):
-        return {**live(observedGeneration=3), "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "m"}}}}
+        return {**live(observedGeneration=3, updatedReplicas=1), "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "m"}}}}
 
     def list(self, kind, _namespace, **_selectors):
         if kind == "Event" and self.events is None:
@@ -173,3 +173,37 @@ def test_a_refusal_that_nobody_could_mend_in_time_is_told(monkeypatch):
     cluster = Refused(monkeypatch, "2025-12-31T23:50:00Z")
     with pytest.raises(Unavailable, match="did not become available within 5 s: FailedCreate: exceeded quota"):
         await_deployments([Followed(cluster, WANTED, BEGAN)], 5)
+
+
+class OldAndNew:
+    """A Deployment whose earlier pod cannot start and stays; the new one is there from `made` on, available from `ready` on, and `waits` till then."""
+
+    def __init__(self, clock, made, ready, waits):
+        self._clock, self._made, self._ready, self._waits = clock, made, ready, waits
+
+    def get(self, _kind, _name, _namespace):
+        new, available = (int(self._clock[0] >= since) for since in (self._made, self._ready))
+        status = {"observedGeneration": 3, "updatedReplicas": new, "replicas": 1 + new - available, "availableReplicas": available}
+        return {**live(**status), "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "m"}}}}
+
+    def list(self, _kind, _namespace, **_selectors):
+        def pod(revision, created, waits):
+            status = {"phase": "Pending", "containerStatuses": [{"name": "m", "ready": False, "state": {"waiting": {"reason": waits}}}]}
+            metadata = {"name": revision, "namespace": "n", "uid": revision, "labels": {"pod-template-hash": revision}, "creationTimestamp": created}
+            return {"metadata": metadata, "spec": {}, "status": status}
+
+        old, new = pod("a", "2026-01-01T00:00:00Z", "InvalidImageName"), pod("b", "2026-01-02T00:00:00Z", self._waits)
+        return [old, new] if self._clock[0] >= self._made else [old], "1"
+
+
+@pytest.mark.parametrize("made", [0.0, 10.0])
+def test_what_keeps_an_earlier_pod_is_no_cause(monkeypatch, made):
+    clock = [0.0]
+    monkeypatch.setattr(deployment, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda seconds: clock.__setitem__(0, clock[0] + seconds)))
+    wanted = {"kind": "Deployment", "metadata": {"name": "m", "namespace": "n"}}
+    await_deployments([Followed(OldAndNew(clock, made, 30.0, "ContainerCreating"), wanted)], 60)
+    assert 30 <= clock[0] < 31
+    clock[0] = 0.0
+    with pytest.raises(Unavailable, match="cannot become available: ErrImageNeverPull"):
+        await_deployments([Followed(OldAndNew(clock, made, 90.0, "ErrImageNeverPull"), wanted)], 60)
+    assert made + 2 <= clock[0] < made + 4

@@ -104,3 +104,16 @@ def test_the_kinds_of_a_version():
         with pytest.raises(Failure):
             cluster.served(PROMETHEUS)
     assert {path for _method, path, _query in server.seen} == {f"/apis/{PROMETHEUS}"}
+
+
+def test_what_an_operator_made_with_our_labels_is_no_member():
+    def made(name, **metadata):
+        return {"kind": "PriorityClass", "metadata": {"name": name, **metadata}}
+
+    class Copied(Bare):
+        def list(self, kind, *_which, **_selectors):
+            owner = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "e", "uid": "u", "controller": True}
+            # One of the kinds that are looked through where the set's parent is not there.
+            return ([made("copy", ownerReferences=[owner]), made("ours")] if kind == "PriorityClass" else []), "1"
+
+    assert [member["metadata"]["name"] for member in looked(Copied())["seen"]["members"]] == ["ours"]

@@ -109,7 +109,7 @@ def test_rendering_gives_the_same_bytes():
     [
         ({"image": ""}, "image is missing"),
         ({"image": "r/c:latest"}, "not pinned by a digest"),
-        ({"image": "r/c@sha256:abc"}, "not pinned by a digest"),
+        ({"image": "r/c@sha256:abc"}, "after '@' that is no digest"),
         ({"image": f"r/c@sha256:{'0' * 64}\n"}, "begins or ends with white space"),
         ({"resources": {"limits": {"memory": "512m"}}}, "resources.limits.memory 512m is no whole number"),
         ({"priority_class": {"name": "p", "create": True, "value": 1_000_000_001}}, "priority_class.value 1000000001"),

@@ -33,12 +33,13 @@ def node(**labels):
 
 def test_affinity_of_the_user_narrows_ours_and_never_widens_it():
     terms = [{"matchExpressions": [{"key": "pool", "operator": "In", "values": [pool]}]} for pool in ("a", "b")]
-    workload = daemon_set(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}, "podAntiAffinity": {"x": 1}}, control_plane=False)
+    apart = {REQUIRED: [{"topologyKey": "rack"}]}
+    workload = daemon_set(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}, "podAntiAffinity": apart}, control_plane=False)
     assert [decide(workload, node(pool=pool))["run"] for pool in ("a", "b", "c")] == [True, True, False]
     assert not decide(workload, node(pool="a", **{"node-role.kubernetes.io/control-plane": ""}))["run"]
     assert not decide(workload, node(pool="a", **{"kubernetes.io/arch": "s390x"}))["run"]
     assert not decide(workload, node(pool="a", **{"eks.amazonaws.com/compute-type": "fargate"}))["run"]
-    assert workload["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"] == {"x": 1}
+    assert workload["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"] == apart
 
 
 def test_a_term_of_fields_only_keeps_ours_too():

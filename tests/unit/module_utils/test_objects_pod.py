@@ -10,7 +10,7 @@ import json
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, daemon_set, objects, pod, pod_annotations
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options, container, daemon_set, objects, pod, pod_annotations
 
 PEM = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 MONITORS = {"PodMonitor.monitoring.coreos.com", "ServiceMonitor.monitoring.coreos.com"}
@@ -99,9 +99,9 @@ def test_probes_of_ours_can_be_changed_and_left_out():
 
 
 def test_probes_of_another_agent():
-    given = {"startup": {"command": ["/up"], "initial_delay_seconds": 0}, "readiness": {"http_path": "/z", "port": 80, "timeout_seconds": 2}}
+    given = {"startup": {"command": ["/up"], "initial_delay_seconds": 3}, "readiness": {"http_path": "/z", "port": 80, "timeout_seconds": 2}}
     found = container(profile="custom", probes=given)
-    assert found["startupProbe"] == {"exec": {"command": ["/up"]}, "initialDelaySeconds": 0}
+    assert found["startupProbe"] == {"exec": {"command": ["/up"]}, "initialDelaySeconds": 3}
     assert found["readinessProbe"] == {"httpGet": {"path": "/z", "port": 80}, "timeoutSeconds": 2} and "livenessProbe" not in found
 
 
@@ -110,6 +110,11 @@ def test_proxies_in_both_cases():
     assert found["http_proxy"] == found["HTTP_PROXY"] == "http://a.example:1"
     assert found["https_proxy"] == found["HTTPS_PROXY"] == "http://b.example:2" and found["no_proxy"] == found["NO_PROXY"] == ".svc,198.18.0.0/15"
     assert not {name for name in env() if "proxy" in name.lower()}
+
+
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+FIELD = {"key": "metadata.name", "operator": "In", "values": ["n"]}
+SPACED = {"key": "a", "operator": "In", "values": ["b c"]}
 
 
 @pytest.mark.parametrize(("given", "made"), [({"ca_bundle": PEM}, True), ({"ca_bundle_config_map": {"name": "own", "key": "all.pem"}}, False)])
@@ -233,7 +238,6 @@ def test_the_network_policy_lets_through_what_is_needed_and_no_more():
         ({"pod_annotations": {"prometheus.io/port": "1"}, "metrics": {"scrape": "annotations"}}, "pod_annotations.prometheus.io/port is what metrics.scrape"),
         ({"pod_annotations": {"prometheus.io/scrape": False}, "metrics": {"scrape": "auto"}}, "pod_annotations.prometheus.io/scrape is what metrics.scrape"),
         ({"profile": "spyderbat", "pod_labels": {"version": "v2"}}, "pod_labels.version is a label that the vendor's agent has"),
-        ({"profile": "spyderbat", "pod_labels": {"app": "x"}, "monitor": {"enabled": True}}, "pod_labels.app is a label by which the cluster monitor's pods"),
         ({"dns_policy": "None"}, "dns_policy None leaves the pods without a name server"),
         ({"dns_policy": "None", "dns_config": {"searches": ["a.example"]}}, "dns_policy None leaves the pods without a name server"),
         ({"dns_config": {"nameservers": ["192.0.2.1"] * 4}}, "dns_config.nameservers has 4 entries"),
@@ -264,6 +268,43 @@ def test_the_network_policy_lets_through_what_is_needed_and_no_more():
         ({"network_policy": True, "host_network": True}, "binds no pod in the host's network"),
         ({"network_policy": False, "network_policy_egress": [{}]}, "without network_policy"),
         ({"network_policy": True, "network_policy_egress": [{"from": []}]}, "network_policy_egress[0].from"),
+        ({"extra_env": [{"name": "A", "valueFrom": {"secretKeyRef": {}}}]}, "extra_env[0].valueFrom.secretKeyRef has no text for name"),
+        ({"extra_env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "x"}}}]}, "configMapKeyRef has no text for key"),
+        ({"extra_env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": 5, "key": 6}}}]}, "secretKeyRef has no text for name"),
+        ({"extra_env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "x", "key": "y", "optional": "yes"}}}]}, "secretKeyRef.optional 'yes'"),
+        ({"extra_env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]}, "fieldRef has no text for fieldPath"),
+        ({"extra_volumes": [{"name": "a", "emptydir": {}}]}, "extra_volumes[0].emptydir is no kind of volume"),
+        ({"extra_volumes": [{"name": "a", "hostPath": {"path": "/x", "type": "Foo"}}]}, "extra_volumes[0].hostPath.type 'Foo' is not known"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "mountPropagation": "foo"}]}, "mountPropagation 'foo' is not known"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "subPath": "../x"}]}, "subPath '../x' leads out of the volume"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "subPathExpr": "/x"}]}, "subPathExpr '/x' leads out of the volume"),
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "subPath": "a", "subPathExpr": "b"}]}, "has subPath and subPathExpr"),
+        ({"affinity": {"nodeAffinity": {PREFERRED: [{"preference": {"matchFields": [FIELD]}}]}}}, "weight None is no number from 1 to 100"),
+        ({"affinity": {"podAffinity": {PREFERRED: [{"weight": 0, "podAffinityTerm": {}}]}}}, "weight 0 is no number from 1 to 100"),
+        ({"affinity": {"podAffinity": {PREFERRED: [{"weight": 1}]}}}, "podAffinityTerm is no mapping"),
+        ({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}}}, "has no topologyKey"),
+        ({"affinity": {"podAffinity": {"foo": 1}}}, "affinity.podAffinity.foo is not known"),
+        ({"resources": {"limits": {"memory": "9" * 31}}}, "is more than the API takes"),
+        ({"resources": {"limits": {"memory": 1e30}}}, "is more than the API takes"),
+        ({"resources": {"limits": {"cpu": "1e99999999"}}}, "is more than the API takes"),
+        ({"resources": {"limits": {"memory": "1" * 5000}}}, "is no amount"),
+        ({"max_surge": "9" * 5000}, "is no number and no percentage"),
+        ({"seccomp": {"type": "Localhost", "content": "[" * 100_000}}, "seccomp.content is no JSON"),
+        ({"namespace_labels": {"kubernetes.io/metadata.name": "x"}}, "namespace_labels must not set kubernetes.io/metadata.name"),
+        ({"namespace_labels": {"pod-security.kubernetes.io/enforce": "restricted"}}, "is restricted, and pod_security is privileged"),
+        ({"image": " " + IMAGE}, "begins or ends with white space"),
+        ({"monitor": {"enabled": True, "image": IMAGE + "\n"}}, "begins or ends with white space"),
+        ({"image": "user:canary-S3cret@reg.example.com/x:1"}, "after '@' that is no digest"),
+        ({"image": "https://user:canary-S3cret@reg.example.com/x:1"}, "begins with a URL scheme"),
+        ({"https_proxy": "http://p.example:3128\n"}, "https_proxy is no URL"),
+        ({"orc_url": " https://orc.example"}, "orc_url is no https URL"),
+        ({"orc_url": "https://orc.example/a b"}, "orc_url is no https URL"),
+        ({"min_ready_seconds": 600}, "min_ready_seconds 600 is not below wait_timeout 300"),
+        ({"network_policy": True, "network_policy_egress": [{"to": [{"ipBlock": {"cidr": "198.18.0.1/15"}}]}]}, "write 198.18.0.0/15"),
+        ({"network_policy": True, "network_policy_egress": [{"to": [{"ipBlock": {"cidr": "198.18.0.0/015"}}]}]}, "is no network"),
+        ({"network_policy": True, "network_policy_egress": [{"to": [{"ipBlock": {"cidr": "::ffff:192.0.2.0/120"}}]}]}, "is no network"),
+        ({"network_policy": True, "network_policy_egress": [{"to": [{"ipBlock": {"cidr": "fe80::1%eth0/64"}}]}]}, "is no network"),
+        ({"network_policy": True, "network_policy_egress": [{"to": [{"podSelector": {"matchExpressions": [SPACED]}}]}]}, "the malformed value 'b c'"),
     ],
 )
 def test_what_is_refused(given, says):
@@ -276,3 +317,36 @@ def test_what_is_refused(given, says):
 def test_a_monitor_kind_that_is_known_to_be_absent_is_refused():
     with pytest.raises(Failure, match="the API server has no PodMonitor"):
         desired_objects(agent_options(metrics={"scrape": "pod_monitor"}), {"served": set()})
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"extra_volume_mounts": [{"name": "run", "mountPath": "/x", "readOnly": False, "subPath": "", "mountPropagation": "None"}]}, "volumeMounts"),
+        ({"probes": {"liveness": {"initial_delay_seconds": 0}}}, "livenessProbe"),
+        ({"resources": {"limits": {"memory": "1Gi"}, "requests": {}}}, "resources"),
+        ({"extra_env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": 1}}}]}, "env"),
+    ],
+)
+def test_what_the_api_server_does_not_keep_is_not_sent(given, kept):
+    """It would be a difference at every run; and text stays text."""
+    found = json.dumps(container(**given)[kept])
+    assert all(word not in found for word in ('"readOnly": false', '"subPath"', "initialDelaySeconds", '"requests"', '"divisor": 1'))
+    assert kept != "volumeMounts" or '"mountPropagation": "None"' in found
+    assert kept != "env" or '"divisor": "1"' in found
+
+
+def test_an_empty_medium_and_empty_labels_are_not_sent():
+    found = json.dumps(
+        pod(extra_volumes=[{"name": "s", "emptyDir": {"medium": "", "sizeLimit": "1Gi"}}], extra_volume_mounts=[{"name": "s", "mountPath": "/s"}])
+    )
+    assert '"emptyDir": {"sizeLimit": "1Gi"}' in found
+    policy = objects(network_policy=True, network_policy_egress=[{"to": [{"podSelector": {"matchLabels": {}}}]}])["NetworkPolicy/nanoagent"]
+    assert {"to": [{"podSelector": {}}]} in policy["spec"]["egress"]
+
+
+def test_the_monitors_pods_keep_the_labels_by_which_they_are_chosen():
+    found = objects(profile="spyderbat", pod_labels={"app": "x", "team": "y"}, monitor={"enabled": True})
+    labels = found["Deployment/clustermonitor-deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert labels["team"] == "y" and labels.items() >= found["Deployment/clustermonitor-deployment"]["spec"]["selector"]["matchLabels"].items()
+    assert found["DaemonSet/nanoagent"]["spec"]["template"]["metadata"]["labels"]["app"] == "x"

@@ -30,6 +30,10 @@ def test_an_address_with_a_login_is_secret_and_so_is_the_password_alone(option, 
     assert secrets_in("image", address) == set()
 
 
+def test_a_parameter_of_an_address_that_is_named_like_a_secret_is_one():
+    assert secrets_in("orc_url", "https://orc.example/?a=1&api_key=s3cret-s3cret#x") == {"s3cret-s3cret"}
+
+
 @pytest.mark.parametrize("value", ["https://proxy.example:3128", "", None, 7, True, [], {}, [None, 7, {}]])
 def test_other_addresses_are_not(value):
     assert secrets_in("proxy", value) == set()

@@ -35,6 +35,8 @@ def test_the_parent_remembers_until_told_otherwise():
     assert left_behind([{**RECREATE, "live": {**RECREATE["live"], "spec": spec}}], None) == {"a": "b"}
     assert left_behind([{"action": "keep", "live": RECREATE["live"]}], None) is None
     assert left_behind([], {"metadata": {"annotations": note(LABELS)}}) == LABELS
+    for changed in ("", "no JSON", "[1]", "null"):
+        assert left_behind([], {"metadata": {"annotations": {NOTE: changed}}}) is None
     assert note(None) == {}
 
 

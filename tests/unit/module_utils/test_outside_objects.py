@@ -211,7 +211,8 @@ def test_a_secret_that_somebody_else_is_told_to_make_is_waited_for():
     assert any("somebody else is to make it" in note for note in run(World(), **VARIABLE, **DRIVER)["notes"])
     # Only Secrets come so.
     assert "roots does not exist" in said(World(targets=["roots"]), **AUTHORITIES, **DRIVER)
-    assert external_secret_targets([{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}, "spec": {"target": {"name": "c"}}}]) == {"a", "c"}
+    made = [{"kind": "ExternalSecret", "metadata": {"name": name, "namespace": "n"}} for name in "ab"]
+    assert external_secret_targets([made[0], {**made[1], "spec": {"target": {"name": "c"}}}]) == {"a", "c"}
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_the_plan_has_a_line_where_the_namespace_refuses_the_pod():
     assert line.endswith("label it pod-security.kubernetes.io/enforce=privileged")
     # Of a namespace of ours somebody else may have set the label.
     assert lines(namespace("restricted"), pod_security="unset")
-    assert lines(namespace_labels={LABEL: "baseline"})
+    assert lines(namespace_labels={LABEL: "baseline"}, pod_security="unset")
 
 
 @pytest.mark.parametrize(

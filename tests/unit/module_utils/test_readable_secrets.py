@@ -23,6 +23,8 @@ NAMED = {"name": "API_TOKEN", "valueFrom": {"secretKeyRef": {"name": "tokens", "
         ({"extra_env": [{"name": "A", "value": f"http://u:{CANARY}@h"}, {"name": "B_KEY", "value": 1}]}, "extra_env A: ", "use valueFrom.secretKeyRef"),
         ({"profile": "spyderbat", "curl_args": f"-u user:{CANARY}"}, "curl_args: ", "the variable CURL_ARGS in extra_env, with valueFrom.secretKeyRef"),
         ({"profile": "spyderbat", "extra_args": f"--token {CANARY}"}, "extra_args: ", "the variable EXTRA_ARGS in extra_env, with valueFrom.secretKeyRef"),
+        ({"orc_url": f"https://orc.example/?api_key={CANARY}"}, "orc_url: ", "credentials are a Secret's"),
+        ({"orc_url": "https://orc.example", "https_proxy": f"http://p:3128/?token={CANARY}"}, "https_proxy: ", "knows the nodes by their address"),
         ({"profile": "custom", "args": ["--token", CANARY]}, "args: ", "write $(NAME) in its place"),
         ({"profile": "custom", "command": ["c", f"--token={CANARY}"]}, "command: ", "write $(NAME) in its place"),
     ],
@@ -38,11 +40,20 @@ def test_a_secret_in_an_option_is_told(given, begins, ends):
         {},
         {"extra_env": [NAMED, {"name": "LOG_LEVEL", "value": "info"}, {"name": "API_TOKEN", "value": ""}]},
         {"profile": "spyderbat", "curl_args": "--ipv4", "extra_args": "--verbose"},
+        {"orc_url": "https://orc.example/?tenant=seventeen&token_type=bearer"},
+        {"extra_env": [{"name": name, "value": "some-value"} for name in ("BYPASS", "AUTHOR", "KEYBOARD", "APP_KEYBOARD_LAYOUT_NAME", "ENCODING")]},
         {"profile": "custom", "args": ["--token", "$(API_TOKEN)"], "extra_env": [NAMED]},
     ],
 )
 def test_what_holds_none_is_not(given):
     assert readable_notes(agent_options(**given)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["DB_PASS", "PASS", "PASSCODE", "ENCRYPTION_KEY", "SIGNING_KEY", "LICENSE_KEY", "APP_KEY", "CREDS", "AWS_CREDS", "AUTH", "BASIC_AUTH", "REG_CODE"]
+)
+def test_a_variable_that_is_named_like_a_secret_is_told(name):
+    assert readable_notes(agent_options(extra_env=[{"name": name, "value": CANARY}]))
 
 
 def test_the_way_out_is_one():

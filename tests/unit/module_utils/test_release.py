@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils import release
+from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import node_facts
 from ansible_collections.nanoagent.k8s.plugins.module_utils.orphans import note
-from ansible_collections.nanoagent.k8s.plugins.module_utils.release import awaited_deployments, former_pods
+from ansible_collections.nanoagent.k8s.plugins.module_utils.release import awaited_deployments, carry_out, former_pods
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options
 
 OPTIONS = {"namespace": "n", "wait": False}
 TEMPLATE = {"metadata": {"labels": {"app": "new"}}, "spec": {"containers": [{"name": "agent", "image": "i"}]}}
@@ -94,3 +98,116 @@ def deployment(action, available):
 def test_a_deployment_that_is_well_is_looked_at_again_only_where_something_is_written(own, other, awaited):
     steps = [{"action": other, "fields": [], "desired": WANTED, "live": LIVE}, own]
     assert awaited_deployments(steps) == ([own["desired"]] if awaited else [])
+
+
+class Rollouts:
+    """A cluster whose rollouts end as `outcomes` say, one after the other; what was awaited, taken back and deleted is kept."""
+
+    requests = {"read": 0, "write": 0}
+
+    def __init__(self, monkeypatch, *outcomes):
+        self.awaited, self.undone, self.deleted, self._outcomes = [], 0, [], list(outcomes)
+        monkeypatch.setattr(release, "await_rollout", self._await)
+        monkeypatch.setattr(release.apply, "write", lambda *_steps: None)
+        monkeypatch.setattr(release.apply, "undo", self._undo)
+        monkeypatch.setattr(release.apply, "finish", lambda *_steps: None)
+
+    def _await(self, _cluster, _wanted, _timeout, _manager, progress, nodes=None, *_rest):
+        outcome, rows = self._outcomes.pop(0)
+        self.awaited.append(nodes)
+        progress(rows)
+        return outcome, rows
+
+    def _undo(self, *_steps):
+        self.undone += 1
+
+    def now(self):
+        return 1767225600.0
+
+    def parallel(self, calls):
+        return [call() for call in calls]
+
+    def delete(self, pod):
+        self.deleted.append(pod["metadata"]["name"])
+
+    def list(self, _kind, *_where, **_selectors):
+        return [], "1"
+
+
+def verdict(node, state="ready", reason="Ready", ready=None, final=False):
+    ready = state == "ready" if ready is None else ready
+    row = {**node_facts({"metadata": {"name": node}}), "pod": f"p-{node}", "eligible": True, "container": "", "detail": "as it is", "fix": ""}
+    return {**row, "passing": False, "confidence": "", "state": state, "reason": reason, "ready": ready, "final": final}
+
+
+def updated(cluster, pods, **given):
+    """The result of an update of LIVE, or the Failure."""
+    options = agent_options(**{"name": "a", "namespace": "n", "wait_timeout": 9, **given})
+    steps = [{"action": "patch", "fields": ["spec.template.spec.containers"], "desired": WANTED, "live": LIVE}]
+    nodes = [{"metadata": {"name": name}} for name in "ab"]
+    known = {"parent": None, "objects": {identity(WANTED): LIVE}, "nodes": nodes, "node_version": "1", "pods": list(pods)}
+    try:
+        return carry_out(cluster, options, steps, known, lambda _line: None)
+    except Failure as failure:
+        return failure
+
+
+WORKS, BROKEN = pod("old-a", "a", owner="u"), pod("old-b", "b", ready=False, owner="u")
+PENDING = verdict("b", "blocked", "InsufficientCpu")
+
+
+@pytest.mark.parametrize("outcome", ["timeout", "stuck", "failing"])
+def test_a_node_that_had_no_working_agent_before_is_no_reason_to_go_back(monkeypatch, outcome):
+    cluster = Rollouts(monkeypatch, (outcome, [verdict("a"), PENDING]))
+    failure = updated(cluster, [WORKS, BROKEN])
+    assert "InsufficientCpu on 1 node (b)" in failure.message and "what is applied stays" in failure.message
+    assert not failure.facts["rolled_back"] and cluster.undone == 0
+
+
+def test_a_node_that_only_waits_for_its_turn_is_no_reason_to_go_back(monkeypatch):
+    waits = verdict("a", "rolling", "OldRevision", ready=True)
+    cluster = Rollouts(monkeypatch, ("stuck", [waits, PENDING]))
+    assert not updated(cluster, [WORKS, BROKEN]).facts["rolled_back"] and cluster.undone == 0
+
+
+def test_the_way_back_is_awaited_on_nodes_that_worked_before(monkeypatch):
+    harmed = verdict("a", "blocked", "ImageNotFound", final=True)
+    cluster = Rollouts(monkeypatch, ("stuck", [harmed, PENDING]), ("done", [verdict("a")]))
+    failure = updated(cluster, [WORKS, BROKEN])
+    assert failure.facts["rolled_back"] and "the previous revision is back and verified" in failure.message
+    assert cluster.undone == 1 and cluster.awaited == [None, {"a"}]
+
+
+def test_a_way_back_that_takes_longer_is_told_as_such(monkeypatch):
+    harmed = verdict("a", "blocked", "ImageNotFound", final=True)
+    cluster = Rollouts(monkeypatch, ("stuck", [harmed]), ("unfinished", [verdict("a", "rolling", "OldRevision")]))
+    failure = updated(cluster, [WORKS])
+    assert not failure.facts["rolled_back"] and "the previous revision is on its way back" in failure.message
+
+
+def test_a_rollout_that_gets_on_is_not_taken_back(monkeypatch):
+    cluster = Rollouts(monkeypatch, ("unfinished", [verdict("a"), verdict("b", "rolling", "NotReady")]))
+    failure = updated(cluster, [WORKS, pod("old-b", "b", owner="u")])
+    assert "is not over after 9 s" in failure.message and "larger wait_timeout" in failure.message
+    assert not failure.facts["rolled_back"] and cluster.undone == 0
+
+
+def test_a_canary_that_is_not_over_in_time_goes_back(monkeypatch):
+    monkeypatch.setattr(release, "canary_nodes", lambda *_known: ["a", "b"])
+    monkeypatch.setattr(release.canary, "trial", lambda wanted, *_known: wanted)
+    unscheduled = pod("unscheduled", None, ready=False, owner="u")
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["b"]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    unscheduled["spec"]["affinity"] = {"nodeAffinity": required}
+    foreign = pod("of-a-deployment", "a", owner="another")
+    cluster = Rollouts(monkeypatch, ("unfinished", [verdict("a"), verdict("b", "rolling", "NotReady")]), ("done", [verdict("a"), verdict("b")]))
+    failure = updated(cluster, [WORKS, unscheduled, foreign], canary={"nodes": "2"})
+    assert "the canary on 2 nodes" in failure.message and failure.facts["rolled_back"], failure.message
+    # The agents of the chosen nodes alone, also one that has no place yet.
+    assert cluster.deleted == ["old-a", "unscheduled"]
+
+
+def test_with_on_delete_former_agents_that_do_not_work_are_told(monkeypatch):
+    old = verdict("b", "rolling", "OldRevision", ready=False)
+    result = updated(Rollouts(monkeypatch, ("done", [verdict("a"), old])), [WORKS, BROKEN])
+    assert result["notes"] == ["1 node with an agent of an earlier revision that is not ready: b; delete its pod"]

@@ -89,6 +89,12 @@ def test_pods_on_nodes_that_are_no_machines_do_not_use_up_the_budget():
     assert nudges(rolling(1), [*rows, {**unreal, "pod": ""}]) == nudges(rolling(1), [*rows, {**unreal, "ready": True}]) == []
 
 
+def test_a_node_whose_agent_is_ready_for_too_short_a_time_is_still_missing():
+    rows = old_and_down(3, 1)
+    settling = {**rows_of(("rolling", False))[0], "node": "new", "pod": "new", "ready": True, "reason": "Settling"}
+    assert nudges(rolling(1), rows) == ["p0"] and nudges(rolling(1), [*rows, settling]) == []
+
+
 def test_a_secret_that_an_operator_is_about_to_make_is_waited_for():
     lacking = 'CreateContainerConfigError: secret "agent-credentials" not found'
     rows = [{**row, "detail": detail, "passing": False} for row, detail in zip(rows_of(("blocked", True), ("blocked", True)), (lacking, "another cause"))]

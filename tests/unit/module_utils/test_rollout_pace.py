@@ -189,3 +189,18 @@ def test_what_is_denied_in_this_run_wakes_nobody(monkeypatch):
     world = World(monkeypatch, lambda _world: denied("2026-01-01T00:00:00Z"))
     assert world.wait() == "stuck"
     assert not world.patches and world.time <= 3
+
+
+@pytest.mark.parametrize(
+    ("ends", "final", "outcome"),
+    [(1000, False, "unfinished"), (70, False, "unfinished"), (50, False, "timeout"), (0, False, "timeout"), (1000, True, "timeout")],
+)
+def test_a_rollout_that_still_gets_on_when_the_time_is_up_is_unfinished(monkeypatch, ends, final, outcome):
+    """One node follows each second until `ends`; one of the others may have a cause that cannot heal itself."""
+
+    def rows(world):
+        followed = int(min(world.time, ends))
+        return [row(n, "ready" if n < followed else "rolling") for n in range(200)] + [row(200, "blocked" if final else "rolling", final=final)]
+
+    world = World(monkeypatch, rows, look=0.001)
+    assert world.wait(timeout=90) == outcome and world.time >= 90

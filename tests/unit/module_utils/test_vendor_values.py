@@ -10,6 +10,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
+from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.plugins.module_utils.vendor_values import load_values, map_values, merge
 from ansible_collections.nanoagent.k8s.plugins.modules.agent import argument_spec
 
@@ -106,6 +107,24 @@ def test_each_key_becomes_its_option(text, options):
 def test_parts_of_the_resources_are_filled_up_and_the_monitor_has_the_same():
     options, _notes = map_values(yaml.safe_load("resources: {limits: {cpu: 1, memory: null}}"))
     assert options["resources"] == {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"cpu": "1"}} == options["monitor"]["resources"]
+
+
+@pytest.mark.parametrize("text", ["resources: null", "resources: {limits: null, requests: null}"])
+def test_resources_that_are_taken_away_are_none_at_all(text):
+    options, _notes = map_values({**yaml.safe_load(text), "nanoagent": {"agentRegistrationCode": CANARY}})
+    assert options["resources"] == {"requests": {}, "limits": {}} == options["monitor"]["resources"]
+    defaults = ArgumentSpecValidator(argument_spec()).validate({}).validated_parameters
+    found = desired_objects(with_profile_defaults(merge(defaults, options, argument_spec())))
+    assert found[-1]["spec"]["template"]["spec"]["containers"][0]["resources"] == {}
+
+
+def test_what_is_the_service_accounts_goes_where_none_is_made():
+    values = {"serviceAccount": {"create": False, "annotations": {"a": "b"}}}
+    values["aws"] = {"secretsmanager": {"enabled": True, "secretarn": ARN, "rolearn": ROLE}}
+    options, notes = map_values(values)
+    assert "service_account_annotations" not in options and "role_arn" not in options["credentials"]["aws_secrets_manager"]
+    assert any(line.startswith("aws.secretsmanager.rolearn: ignored") for line in notes)
+    assert any(line.startswith("serviceAccount.annotations: ignored") for line in notes)
 
 
 def test_the_monitors_tolerations_may_be_the_charts_empty_map():
