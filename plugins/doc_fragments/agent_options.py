@@ -311,7 +311,7 @@ options:
             description: Region, where it is not the node's.
             type: str
           role_arn:
-            description: ARN of the AWS role that the service accounts of agent and monitor get.
+            description: ARN of the AWS role that the agent's service account gets, with O(profile=spyderbat) the monitor's as well.
             type: str
           sync_secret:
             description:
@@ -575,8 +575,8 @@ options:
         suboptions: *probe
   privileged:
     description:
-      - Whether to run the container privileged, for kernels before 5.8 that lack CAP_BPF. Otherwise it has CAP_BPF and
-        CAP_PERFMON only. By default V(false), with O(profile=spyderbat) V(true).
+      - Whether to run the container privileged, for container runtimes that do not know CAP_BPF and CAP_PERFMON, which are all that it has
+        otherwise, and for other agents on kernels before 5.8. By default V(false), with O(profile=spyderbat) V(true).
     type: bool
   capabilities:
     description:

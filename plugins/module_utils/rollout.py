@@ -183,7 +183,8 @@ def await_rollout(
     nodes: only these count, and a pod of an earlier revision on them does not. known_nodes: (Nodes, resourceVersion) of a
     list that was made before, so that they need not be listed once more. coming: name of a Secret that somebody else is about to
     make; pods that lack it are on their way. since: the server's clock when the run began to write. Pods that the controller could
-    not make before that it may be able to make now, so it is woken, and only what it says or leaves undone after that counts.
+    not make before that it may be able to make now, so it is woken, and only what it says or leaves undone after that counts; and
+    a node that was made after that is not waited for.
     turns: is given the DaemonSet and the verdicts at every look, makes room where it has to, and gives the verdicts that count.
     """
     changed = threading.Event()
@@ -230,10 +231,12 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
             rows = turns(daemon_set, rows) if turns else rows
             counted = [row for row in rows if nodes is None or row["node"] in nodes]
             pace.take(counted)
+            # Where nodes come and go all the time there would hardly be a moment without one that has no agent yet.
+            later = _joined_after(seen["Node"], since)
             if progress:
                 progress(counted)
             on_delete = (daemon_set["spec"].get("updateStrategy") or {}).get("type") == "OnDelete"
-            outcome = judge(daemon_set, counted, old_is_fine=on_delete and nodes is None)
+            outcome = judge(daemon_set, [row for row in counted if row["node"] not in later], old_is_fine=on_delete and nodes is None)
             if outcome == "done" and _is_newest(cluster, namespace, daemon_set, revision):
                 return "done", counted
             _nudge(cluster, seen["Pod"], nudges(daemon_set, rows))
@@ -272,6 +275,13 @@ def _rest(took, daemon_sets, due, looked_at):
                 return
             end, patience, looked_at = min(due, end + rest), patience - 1, daemon_sets.objects()
         time.sleep(max(0.0, min(_REST_STEP, end - time.monotonic())))
+
+
+def _joined_after(nodes, since):
+    """Names of the nodes that were made after `since`, seconds since 1970; none where that is not known."""
+    if since is None:
+        return set()
+    return {node["metadata"]["name"] for node in nodes if (seconds(at(node, "metadata", "creationTimestamp")) or 0) > since}
 
 
 def _gets_on(before, now):

@@ -23,6 +23,7 @@ class World:
 
     def __init__(self, monkeypatch, rows, look=0.0):
         self.time, self.looks, self.patches, self.pods, self.kinds_watched, self.kinds_listed = 0.0, [], [], [], [], []
+        self.nodes = []
         self.status = lambda: STATUS
         self._rows, self._look = rows, look
         event = SimpleNamespace(clear=lambda: None, wait=self.pass_by)
@@ -38,7 +39,7 @@ class World:
 
     def reflector(self, _cluster, _changed, kind, *_rest, **_selectors):
         self.kinds_watched.append(kind)
-        objects = {"DaemonSet": lambda: [{**DAEMON_SET, "status": self.status()}], "Pod": lambda: self.pods}.get(kind, list)
+        objects = {"DaemonSet": lambda: [{**DAEMON_SET, "status": self.status()}], "Pod": lambda: self.pods, "Node": lambda: self.nodes}.get(kind, list)
         return SimpleNamespace(start=lambda: None, stop=lambda: None, refreshed=lambda: True, failure=None, trouble=None, objects=objects)
 
     def verdicts(self, *_seen):
@@ -204,3 +205,10 @@ def test_a_rollout_that_still_gets_on_when_the_time_is_up_is_unfinished(monkeypa
 
     world = World(monkeypatch, rows, look=0.001)
     assert world.wait(timeout=90) == outcome and world.time >= 90
+
+
+@pytest.mark.parametrize(("made", "outcome"), [("2025-12-31T23:59:59Z", "timeout"), ("2026-01-01T00:00:00Z", "timeout"), ("2026-01-01T00:00:01Z", "done")])
+def test_a_node_that_joins_during_the_run_is_not_waited_for(monkeypatch, made, outcome):
+    world = World(monkeypatch, lambda _world: [row(1, "ready"), row(2, "joining")])
+    world.nodes = [{"metadata": {"name": "n1", "creationTimestamp": "2025-01-01T00:00:00Z"}}, {"metadata": {"name": "n2", "creationTimestamp": made}}]
+    assert world.wait(timeout=30) == outcome
