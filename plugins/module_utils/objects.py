@@ -122,8 +122,8 @@ def check_options(options: dict) -> None:
 
 
 def _check_admission(options):
-    """Failure where a label of the namespace says something else than pod_security."""
-    given = text_values(options.get("namespace_labels"))
+    """Failure where a label of the namespace says something else than pod_security; of one that is not made here neither says anything."""
+    given = text_values(options.get("namespace_labels")) if options["create_namespace"] else {}
     for label, level in _admission_labels(options).items():
         if given.get(label, level) != level:
             raise Failure(

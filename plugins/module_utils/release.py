@@ -305,8 +305,8 @@ def _give_up(cluster, options, steps, step, seen, outcome, rows, say, what, harm
 
 
 def _harmed(rows, seen):
-    """Whether a node that had a working agent before the run has none now."""
-    return any(row["node"] in seen["worked"] and not row["ready"] and row["state"] != "node down" for row in rows)
+    """Whether a node that had a working agent before the run, and is to have one, has none now."""
+    return any(row["eligible"] and row["node"] in seen["worked"] and not row["ready"] and row["state"] != "node down" for row in rows)
 
 
 def _worked_before(live, seen):

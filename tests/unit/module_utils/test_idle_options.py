@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import work
 from ansible_collections.nanoagent.k8s.plugins.module_utils.idle_options import idle_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import IMAGE, agent_options
 
@@ -20,6 +21,7 @@ PROXY = {"http_proxy": "http://p.example:3128", "proxy_exceptions": [".svc"]}
     [
         ({"create_namespace": False, "namespace_labels": {"a": "b"}, "pod_security": "baseline"}, "namespace_labels, pod_security: without effect"),
         ({"create_namespace": False, "namespace_annotations": {"a": "b"}}, "namespace_annotations: without effect"),
+        ({"create_namespace": False, "namespace_labels": {"pod-security.kubernetes.io/enforce": "baseline"}}, "namespace_labels: without effect"),
         (PROXY, "http_proxy, proxy_exceptions: without effect"),
         ({"ca_bundle_config_map": {"name": "x"}}, "ca_bundle_config_map: without effect"),
         ({"priority_class": {"name": "p", "create": False, "value": 5}}, "priority_class.value: without effect, since the class p is not made"),
@@ -72,3 +74,7 @@ def test_what_has_an_effect_is_not(given):
 
 def test_the_result_has_it():
     assert any("http_proxy" in note for note in work(agent_options(state="rendered", **PROXY), Run())["notes"])
+
+
+def test_labels_of_a_namespace_that_is_not_made_contradict_nothing():
+    desired_objects(agent_options(create_namespace=False, namespace_labels={"pod-security.kubernetes.io/enforce": "baseline"}))

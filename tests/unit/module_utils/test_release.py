@@ -164,6 +164,12 @@ def test_a_node_that_had_no_working_agent_before_is_no_reason_to_go_back(monkeyp
     assert not failure.facts["rolled_back"] and cluster.undone == 0
 
 
+def test_a_node_that_is_to_have_no_agent_any_more_is_no_reason_to_go_back(monkeypatch):
+    left_out = {**verdict("a", "not eligible", "NotEligible"), "eligible": False}
+    cluster = Rollouts(monkeypatch, ("stuck", [left_out, PENDING]))
+    assert not updated(cluster, [WORKS, BROKEN]).facts["rolled_back"] and cluster.undone == 0
+
+
 def test_a_node_that_only_waits_for_its_turn_is_no_reason_to_go_back(monkeypatch):
     waits = verdict("a", "rolling", "OldRevision", ready=True)
     cluster = Rollouts(monkeypatch, ("stuck", [waits, PENDING]))
