@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, applyset, live, orphans, outside_objects, pod_security
+from ansible_collections.nanoagent.k8s.plugins.module_utils import apply, applyset, credentials, live, orphans, outside_objects, pod_security
 from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.eligibility import decider
@@ -154,7 +154,7 @@ def plan_steps(cluster: Cluster, looked: dict) -> dict:
     judged = [step for step in steps if not step["desired"] or identity(step["desired"]) not in adoption["objects"]]
     notes = tier_notes(options, len(looked["eligible"])) + [note_line(note) for note in looked["notes"]] + adoption["notes"]
     notes += orphans.plan_notes(steps, former, options.get("wait", True))
-    notes += pod_security.notes(options, steps, seen["namespace"], desired[-1]["spec"]["template"])
+    notes += pod_security.notes(options, steps, seen["namespace"], desired[-1]["spec"]["template"]) + credentials.source_notes(options, steps)
     return {"steps": steps, "judged": judged, "adoption": adoption, "notes": notes, **_outside(cluster, options, steps, seen)}
 
 
@@ -171,13 +171,14 @@ def _outside(cluster, options, steps, seen):
 
 
 def _stay(cluster, options, desired, seen):
-    """Members that are no longer wanted, and that pods need which no controller replaces.
+    """Members that are no longer wanted, and that pods need which no controller replaces, or not before the run ends.
 
     On a node that starts again they start again, and would lack it. What a pod mounts, the revision that it is of says.
     """
     surplus = still_needed(desired, seen["members"], {identity(member) for member in seen["members"]})
     live_set = seen["objects"].get(identity(desired[-1]))
-    if not surplus or not live_set or at(desired[-1], "spec", "updateStrategy", "type") != "OnDelete":
+    lasts = at(desired[-1], "spec", "updateStrategy", "type") == "OnDelete" or not options.get("wait", True)
+    if not surplus or not live_set or not lasts:
         return []
     hashes = {at(pod, "metadata", "labels", _REVISION) for pod in seen["pods"]}
     revisions, _version = cluster.list("ControllerRevision", options["namespace"], **selectors(options["name"], live_set)["ControllerRevision"])

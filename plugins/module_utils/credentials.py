@@ -16,13 +16,15 @@ from decimal import Decimal
 from functools import lru_cache
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_dns_subdomain
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import made
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, text
 
 VARIABLE = "AGENT_REGISTRATION_CODE"
 HASH = "nanoagent.k8s/credentials-hash"
+# On pods whose volume the driver fills: it asks the store when a pod starts, and never again unless it rotates.
+_SOURCE = "nanoagent.k8s/credentials-source"
 _KEY = "registration-code"
 _MOUNT = "/mnt/nanoagent-credentials"
 # Our collector reads the file whenever it sends: no variable of a process shows it, and a new one needs no new pod.
@@ -85,8 +87,23 @@ def part(options: dict, facts: dict) -> dict:
     if options.get("registration_code"):
         found["annotations"] = {HASH: value_hash(options["namespace"], name, options["registration_code"])}
     else:
-        found["annotations"] = _watched_annotation(options, facts)
+        found["annotations"] = {**_watched_annotation(options, facts), **_source_annotation(options)}
     return found
+
+
+def source_notes(options: dict, steps: list[dict]) -> list[str]:
+    """A line where the code comes from another place from now on, and agents that hold it in a variable do not get it with this run.
+
+    steps: of plan.plan.
+    """
+    if _by_file(options):
+        return []
+    ways = {
+        "ExternalSecret": "its operator fetches the code from there after this run; run again then, so that the agents get it",
+        "SecretProviderClass": f"where the driver does not rotate, Secret {_secret(options)} keeps the former code: delete it, and run again",
+    }
+    moved = [step["desired"] for step in steps if step["action"] == "patch" and any(field.startswith("spec") for field in step["fields"])]
+    return [f"{title(obj)}: {ways[obj['kind']]}" for obj in moved if obj["kind"] in ways]
 
 
 def token_file(options: dict) -> str:
@@ -221,7 +238,7 @@ def _file_part(options, facts):
         "env": [],
         "mounts": [{"name": _VOLUME, "mountPath": _MOUNT, "readOnly": True}],
         "volumes": [_csi_volume(options) if "aws_secrets_manager" in _sources(options) else volume],
-        "annotations": _watched_annotation(options, facts),
+        "annotations": {**_watched_annotation(options, facts), **_source_annotation(options)},
     }
 
 
@@ -233,6 +250,14 @@ def _csi_volume(options):
 def _watched_annotation(options, facts):
     known = (facts.get("secret_hashes") or {}).get(watched_secret(options))
     return {HASH: known} if known else {}
+
+
+def _source_annotation(options):
+    aws = _sources(options).get("aws_secrets_manager")
+    if not aws:
+        return {}
+    source = json.dumps([_provider_class(options, aws), aws.get("role_arn")], sort_keys=True)
+    return {_SOURCE: hashlib.sha256(source.encode()).hexdigest()[:8]}
 
 
 def _sources(options):

@@ -21,6 +21,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import INSTALL_ORDER, KINDS, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.ownership import value_changes
+from ansible_collections.nanoagent.k8s.plugins.module_utils.pod_references import wanted_by
 
 try:
     import yaml
@@ -280,7 +281,8 @@ def adoption_plan(release: dict, live: dict[tuple, dict], desired: list[dict], m
     after = {key: handed_over(obj, manager) for key, obj in taken.items()}
     restarts = _restarts(desired, after, manager)
     unwanted = _unwanted(release, live, desired)
-    removed = _removable(unwanted, live) if remove_left else []
+    needed = wanted_by(desired)
+    removed = [ref for ref in _removable(unwanted, live) if identity(ref) not in needed] if remove_left else []
     left = [ref for ref in unwanted if ref not in removed]
     agents = [ref["metadata"]["name"] for ref in left if ref["kind"] == "DaemonSet"]
     if agents and any(obj["kind"] == "DaemonSet" and identity(obj) not in live for obj in desired):
@@ -298,7 +300,7 @@ def adoption_plan(release: dict, live: dict[tuple, dict], desired: list[dict], m
         "left": [_name(ref) for ref in left],
         "steps": steps,
         "restarts": bool(restarts),
-        "notes": _notes(release, taken, removed, left, restarts),
+        "notes": _notes(release, taken, removed, left, restarts, needed),
     }
 
 
@@ -391,7 +393,7 @@ def _removable(unwanted, live):
     return sorted(found, key=lambda ref: INSTALL_ORDER.index(ref["kind"]), reverse=True)
 
 
-def _notes(release, taken, removed, left, restarts):
+def _notes(release, taken, removed, left, restarts, needed):
     name = f"Helm release {release['namespace']}/{release['name']}"
     if release["revision"] is None and not taken:
         return [f"{name}: nothing to take over, it is not there or was taken over before"]
@@ -401,7 +403,11 @@ def _notes(release, taken, removed, left, restarts):
         f"{workload}: its pods are replaced, for these fields change: {', '.join(paths[:6])}{' ...' if len(paths) > 6 else ''}" for workload, paths in restarts
     ]
     notes += [f"{_name(ref)}: of the release, not wanted, deleted" for ref in removed]
-    notes += [f"{_name(ref)}: of the release, not wanted, left as it is" for ref in left]
+    notes += [
+        f"{_name(ref)}: of the release, {'needed by pods' if ref['kind'] in KINDS and identity(ref) in needed else 'not wanted'}, left as it is" for ref in left
+    ]
+    if taken:
+        notes.append(f"{name}: what is taken over the API server judges only when it is written, after Helm's hold on it has ended")
     if release["hooks"]:
         notes.append(f"{name}: its {release['hooks']} hooks do not run any more")
     if release["revision"] is None:
@@ -426,6 +432,9 @@ def _check_third_managers(cluster, adoption, live):
             held = tuple(pair for pair in failure.conflicts if pair[1] not in known)
             if held:
                 raise conflict(held, title(obj)) from failure
+            # Other refusals may be of what Helm's fields and ours are together, which does not come about.
+            if failure.status == 403:
+                raise
 
 
 def _hand_over(cluster, live, change):

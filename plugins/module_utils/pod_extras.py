@@ -22,7 +22,6 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import (
     entries_of,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import RESERVED
-from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at
 
 # Defaults of the API server in parts of a pod that are atomic in server-side apply.
 _ADDED = {"fieldRef": {"apiVersion": "v1"}, "resourceFieldRef": {"divisor": "0"}, "serviceAccountToken": {"expirationSeconds": 3600}}
@@ -83,7 +82,7 @@ def host_path_part(options: dict) -> dict:
 def extra_env(options: dict) -> list[dict]:
     """The user's variables, values as text; a null is left out, as the API server does."""
     given = [as_stored(entry) for entry in options.get("extra_env") or []]
-    return [{**entry, "value": as_text(entry["value"])} if "value" in entry else _with_divisor(_with_defaults(entry)) for entry in given]
+    return [{**entry, "value": as_text(entry["value"])} if "value" in entry else _with_defaults(entry) for entry in given]
 
 
 def extra_volumes(options: dict) -> list[dict]:
@@ -175,15 +174,11 @@ def _with_defaults(value):
         return [_with_defaults(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {key: {**_ADDED.get(key, {}), **_with_defaults(item)} if isinstance(item, dict) else _with_defaults(item) for key, item in value.items()}
-
-
-def _with_divisor(entry):
-    """With the divisor of a resource as the API server writes it."""
-    source = at(entry, "valueFrom", "resourceFieldRef")
-    if source is None:
-        return entry
-    return {**entry, "valueFrom": {"resourceFieldRef": {**source, "divisor": canonical_quantity(source["divisor"])}}}
+    found = {key: {**_ADDED.get(key, {}), **_with_defaults(item)} if isinstance(item, dict) else _with_defaults(item) for key, item in value.items()}
+    source = found.get("resourceFieldRef")
+    if isinstance(source, dict):
+        found["resourceFieldRef"] = {**source, "divisor": canonical_quantity(source["divisor"])}
+    return found
 
 
 def _without_unset(value):

@@ -134,8 +134,11 @@ def _dumper():
 
     Dumper.add_representer(str, text)
     # Plain scalars that PyYAML takes for text and gopkg.in/yaml.v2, which kubectl reads with, for something else
-    # (resolve.go there: y and n are booleans, a float needs no point, 0o starts an octal number).
+    # (resolve.go there: y and n are booleans, a float needs no point, 0o starts an octal number, 0X and 0B are 0x and 0b, and _ is
+    # left out of a number wherever it stands).
     Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
-    Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z"), list("-+.0123456789"))
-    Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?0[oO][0-7_]+\Z"), list("-+0"))
+    Dumper.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"(?=.*[0-9])[-+_]*(\.[0-9_]+|[0-9_]+(\.[0-9_]*)?)([eE][-+]?[0-9_]+)?\Z"), list("-+._0123456789")
+    )
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+_]*0_*([oO][0-7_]+|[xX][0-9a-fA-F_]+|[bB][01_]+)\Z"), list("-+_0"))
     return Dumper

@@ -146,6 +146,21 @@ def test_what_is_no_longer_wanted_is_pruned(run_tasks, options, push, shipped, k
     assert "canary-f00dfeed" not in told and "dTpjYW5hcnktZjAwZGZlZWQ" not in told
 
 
+def test_without_waiting_what_the_former_pods_mount_stays(run_tasks, options, push, shipped, kubectl, name):
+    def config_maps():
+        return set(kubectl("get", "configmaps", "-n", name, "-l", "applyset.kubernetes.io/part-of", "-o", "name").split())
+
+    given = {**options, "image": push(shipped), "max_unavailable": "100%"}
+    run_tasks([{AGENT: given}])
+    before, changed = config_maps(), {**given, "cluster_name": "other"}
+    [hasty] = run_tasks([{AGENT: {**changed, "wait": False}}])
+    assert hasty["changed"] and not [action for action in hasty["actions"] if action["action"] == "delete"]
+    assert before < config_maps()
+    [patient, again] = run_tasks([{AGENT: changed}, {AGENT: changed}])
+    assert [action["action"] for action in patient["actions"] if action["action"] != "keep"] == ["delete"] and not again["changed"]
+    assert not before & config_maps()
+
+
 def test_the_verifier_s_rights_suffice_for_proof_and_for_nothing_else(run_tasks, options, push, shipped, kubectl, cluster_env, name):
     image = push(shipped)
     run_tasks([{AGENT: {**options, "image": image}}])

@@ -52,6 +52,10 @@ class Role:
     own: dict[str, dict] = field(default_factory=dict)
 
 
+# An image that the role collector_image has built is our collector.
+BUILT_IMAGE = "collector_image_result.image | default('') if agent_profile | default('bundled') != 'spyderbat' and not agent_values_file | default('') else ''"
+# A number 0 and a boolean false are answers here, an empty text is none.
+ANY_BUT_EMPTY = {option: f"agent_{option} if agent_{option} | default('') | string else omit" for option in ("max_unavailable", "omit_environment")}
 LOCK_FILE = "agent_lock_file | default(mirror_lock_file | default(omit, true), true)"
 WHICH_AGENT = ("kubeconfig", "context", "profile", "name", "namespace")
 ROLES = {
@@ -60,10 +64,11 @@ ROLES = {
         short_description="Install the eBPF agent on a Kubernetes cluster",
         description=["Puts the collector on every eligible node with one call of the module P(nanoagent.k8s.agent#module)."],
         # One table and one lock file serve both.
-        defaults={"image": "{{ collector_image_result.image | default('') }}"},
+        defaults={"image": f"{{{{ {BUILT_IMAGE} }}}}"},
         # Nothing here means the profile's image, or that of a values file.
         values={
             "image": "agent_image | default(omit, true)",
+            **ANY_BUT_EMPTY,
             "monitor": "agent_monitor_with_image if agent_monitor is defined else omit",
             "rewrites": "agent_rewrites | default(mirror_rewrites | default([]))",
             "lock_file": LOCK_FILE,
@@ -203,7 +208,8 @@ ROLES = {
         borrows="agent",
         defaults={"egress_image": "{{ collector_image_result.image | default('') }}"},
         values={
-            "image": "agent_image | default(collector_image_result.image | default(omit), true)",
+            **ANY_BUT_EMPTY,
+            "image": f"agent_image | default({BUILT_IMAGE}, true) | default(omit, true)",
             "monitor": "preflight_monitor if agent_monitor is defined else omit",
             "rewrites": "agent_rewrites | default(mirror_rewrites | default(omit))",
             "lock_file": LOCK_FILE,
@@ -331,6 +337,10 @@ def _variable(name, role, option, documented, spec):
         variable.pop("default", None)
     if option in role.defaults:
         variable["default"] = role.defaults[option]
+    elif option == "profile" and option in role.follows:
+        # The chart's values are the vendor's agent.
+        chosen = "agent_profile | default('bundled')"
+        variable["default"] = f"{{{{ 'spyderbat' if agent_values_file | default('') and {chosen} == 'bundled' else {chosen} }}}}"
     elif option in role.follows and "default" in variable:
         variable["default"] = f"{{{{ agent_{option} | default({variable['default']!r}) }}}}"
     elif option in role.follows:

@@ -292,13 +292,22 @@ def test_a_plan_that_changes_nothing(recorded):
 @pytest.mark.parametrize("remove", [False, True])
 def test_what_is_not_wanted_stays_unless_asked(recorded, remove):
     live = by_identity(recorded["live"])
-    found = helm_release.adoption_plan(release([recorded["record"]]), live, [wanted_like(daemon_set(recorded))], US, remove_left=remove)
+    wanted = wanted_like(daemon_set(recorded))
+    wanted["spec"]["template"]["spec"] = {"containers": [{"name": "agent", "image": "i"}]}
+    found = helm_release.adoption_plan(release([recorded["record"]]), live, [wanted], US, remove_left=remove)
     # The binding is not among the live ones, and what is gone is nobody's.
     names = [f"ConfigMap {NAMESPACE}/spyderbat-install-config", f"ClusterRole {NAMESPACE}", f"ServiceAccount {NAMESPACE}/spyderbat-serviceaccount"]
     gone = [step["live"]["kind"] for step in found["steps"]]
     assert gone == (["ConfigMap", "ClusterRole", "ServiceAccount", "Secret"] if remove else ["Secret"])
     assert (set(found["left"]) & set(names) == set()) if remove else (set(names) <= set(found["left"]))
     assert sum("of the release, not wanted, deleted" in note for note in found["notes"]) == (3 if remove else 0)
+
+
+def test_what_the_pods_need_stays_even_where_asked(recorded):
+    found = helm_release.adoption_plan(release([recorded["record"]]), by_identity(recorded["live"]), [wanted_like(daemon_set(recorded))], US, remove_left=True)
+    needed = [f"ConfigMap {NAMESPACE}/spyderbat-install-config", f"ServiceAccount {NAMESPACE}/spyderbat-serviceaccount"]
+    assert [step["live"]["kind"] for step in found["steps"]] == ["ClusterRole", "Secret"] and set(needed) <= set(found["left"])
+    assert all(f"{name}: of the release, needed by pods, left as it is" in found["notes"] for name in needed)
 
 
 def test_what_the_chart_says_to_keep_is_kept(recorded):

@@ -7,10 +7,10 @@ import base64
 import json
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import HASH, value_hash, watched_secret
+from ansible_collections.nanoagent.k8s.plugins.module_utils.credentials import HASH, source_notes, value_hash, watched_secret
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import desired_objects
-from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, objects, pod, pod_annotations
+from ansible_collections.nanoagent.k8s.tests.unit.fakes.agent_options import agent_options, container, daemon_set, objects, pod, pod_annotations
 
 CANARY = "canary-f00dfeed-code"
 LOGIN_CANARY = "canary-f00dfeed-login"
@@ -135,3 +135,33 @@ def test_what_is_refused(given, facts, says):
         desired_objects(agent_options(**VENDOR, **given), facts)
     assert says in caught.value.message and "Next: " in caught.value.message and "\n" not in caught.value.message
     assert CANARY not in caught.value.message
+
+
+def test_pods_whose_volume_the_driver_fills_are_replaced_where_the_secret_is_another_one():
+    def marks(**given):
+        source = {"credentials": {"aws_secrets_manager": {**AWS, **given}}}
+        return [daemon_set(**profile, **source)["spec"]["template"]["metadata"]["annotations"] for profile in (VENDOR, {"orc_url": "https://orc.example"})]
+
+    assert marks() == marks()
+    for other in ({"secret_id": "prod/other"}, {"region": "eu-west-1"}, {"role_arn": "arn:aws:iam::1:role/y"}):
+        assert all(first != second for first, second in zip(marks(), marks(**other)))
+    assert "credentials-source" not in json.dumps(daemon_set(**VENDOR, credentials={"external_secret": STORE}))
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "says"),
+    [
+        ({"external_secret": STORE}, "ExternalSecret", "its operator fetches the code from there after this run; run again"),
+        ({"aws_secrets_manager": AWS}, "SecretProviderClass", "Secret nanoagent-credentials keeps the former code: delete it, and run again"),
+    ],
+)
+def test_where_the_code_comes_from_another_place_it_is_told_who_does_not_get_it(source, kind, says):
+    desired = {"kind": kind, "metadata": {"name": "nanoagent-credentials", "namespace": "nanoagent"}}
+    moved = {"action": "patch", "fields": ["spec.data"], "desired": desired, "live": desired}
+    options = agent_options(**VENDOR, credentials=source)
+    [line] = source_notes(options, [moved])
+    assert line.startswith(f"{kind} nanoagent/nanoagent-credentials: ") and says in line
+    for step in ({**moved, "fields": ["metadata.labels.a"]}, {**moved, "action": "create"}, {**moved, "action": "keep", "fields": []}):
+        assert source_notes(options, [step]) == []
+    # The collector reads its file anew.
+    assert source_notes(agent_options(credentials=source), [moved]) == []

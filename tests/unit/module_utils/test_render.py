@@ -129,12 +129,22 @@ def test_a_version_that_is_none_or_that_means_nothing_is_refused(given, message)
         check_options(options(**given))
 
 
-@pytest.mark.parametrize("value", ["y", "N", "1e3", "-.5e-3", "0o17", "0O17", "12.", "yes", "null", "1", "1.0", "0x1f", "1_000", "~", "2026-01-01", ""])
+@pytest.mark.parametrize(
+    "value",
+    ["y", "N", "1e3", "-.5e-3", "0o17", "0O17", "12.", "yes", "null", "1", "1.0", "0x1f", "1_000", "~", "2026-01-01", ""]
+    # Go's reader leaves out _ before it looks for a number.
+    + ["09_2024", "08_15", "0X1F", "0B101", "12_3e4", "1e5_0", "0777_8", "0_9", "-_5", "_1", "2024_01"],
+)
 def test_text_that_looks_like_something_else_is_quoted(value):
     text = manifest_text([{value or "empty": value}])
     assert f"'{value}'\n" in text and yaml.safe_load(text) == {value or "empty": value}
     if value:
         assert f"'{value}': " in text
+
+
+@pytest.mark.parametrize("value", ["v1", "_", "__", "a_1", "1a", "1.2.3", "sha256", "0xyz", "-x", "e5", "1e", "09-2024", "10m"])
+def test_text_that_is_nothing_else_stays_plain(value):
+    assert manifest_text([{"key": value}]) == f"---\nkey: {value}\n"
 
 
 def test_values_stay_plain_and_nothing_is_an_anchor():
