@@ -805,7 +805,7 @@ options:
   adopt_helm_leftovers:
     description:
       - What becomes of objects of O(adopt_helm_release) that are not wanted here, such as a ClusterRoleBinding that gives the
-        agent rights; they are named in RV(notes) either way.
+        agent rights; they are named in RV(notes) either way. What the pods need stays in any case.
     type: str
     choices: [keep, delete]
     default: keep
