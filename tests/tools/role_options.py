@@ -209,7 +209,7 @@ ROLES = {
         defaults={"egress_image": "{{ collector_image_result.image | default('') }}"},
         values={
             **ANY_BUT_EMPTY,
-            "image": f"agent_image | default({BUILT_IMAGE}, true) | default(omit, true)",
+            "image": "agent_image | default(preflight_built_image, true) | default(omit, true)",
             "monitor": "preflight_monitor if agent_monitor is defined else omit",
             "rewrites": "agent_rewrites | default(mirror_rewrites | default(omit))",
             "lock_file": LOCK_FILE,
