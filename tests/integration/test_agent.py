@@ -136,9 +136,9 @@ def test_fields_of_another_manager_are_named_and_taken_only_on_demand(run_tasks,
 
 
 def test_what_is_no_longer_wanted_is_pruned(run_tasks, options, push, shipped, kubectl, name):
-    install = {**options, "image": push(shipped), "wait": False}
+    install = {**options, "image": push(shipped), "max_unavailable": "100%"}
     login = {"registry": "registry.example", "username": "u", "password": "canary-f00dfeed", "secret_name": f"{name}-login"}
-    [first, second, third] = run_tasks([{AGENT: {**install, "registry_login": login}}, {AGENT: install}, {AGENT: install}], "--diff", "-vvv")
+    [first, second, third] = run_tasks([{AGENT: {**install, "registry_login": login, "wait": False}}, {AGENT: install}, {AGENT: install}], "--diff", "-vvv")
     assert {"action": "delete", "object": f"Secret {name}/{name}-login", "fields": []} in second["actions"]
     assert first["changed"] and second["changed"] and not third["changed"]
     assert not kubectl("get", "secrets", "-n", name, "-o", "name")
