@@ -316,7 +316,7 @@ def _worked_before(live, seen):
 
 def _may_go_back(options, step, seen):
     """Whether the run may take back what it wrote, and something that worked is behind it."""
-    return options["rollback"] and step["action"] == "patch" and seen["worked"]
+    return options["rollback"] and step["action"] == "patch" and bool(seen["worked"])
 
 
 def _from_before_a_trial(cluster, step):

@@ -25,7 +25,7 @@ def check(options: dict) -> None:
     for option in ("min_ready_seconds", "revision_history_limit", "termination_grace_period"):
         if options.get(option) is not None:
             check_count(option, options[option])
-    if options.get("wait") and (options.get("min_ready_seconds") or 0) >= options["wait_timeout"]:
+    if options.get("state") == "present" and options["wait"] and (options.get("min_ready_seconds") or 0) >= options["wait_timeout"]:
         raise Failure(
             f"min_ready_seconds {options['min_ready_seconds']} is not below wait_timeout {options['wait_timeout']}: no rollout could end in time",
             "raise wait_timeout, or lower min_ready_seconds",

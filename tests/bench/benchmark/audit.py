@@ -16,16 +16,9 @@ STAGES = frozenset({"ResponseStarted", "ResponseComplete", "Panic"})
 
 
 def count_requests(lines: Iterable[str], user_agent: str, user: str) -> dict[str, int]:
-    """{"read": int, "write": int}: requests by a user agent that begins so, in the name of an impersonated user. Pure.
-
-    Lines that are cut off are left out: the server may be writing the last one.
-    """
+    """{"read": int, "write": int}: requests by a user agent that begins so, in the name of an impersonated user. Pure."""
     verbs = {}
-    for line in lines:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
+    for event in _events(lines):
         impersonated = event.get("impersonatedUser") or {}
         ours = event.get("userAgent", "").startswith(user_agent) and impersonated.get("username") == user
         if ours and event.get("stage") in STAGES:
@@ -42,13 +35,7 @@ def rollout_parts(lines: Iterable[str], namespace: str, began: float, ended: flo
     """
     path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
     written, counted = [], []
-    for line in lines:
-        if path not in line:
-            continue
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
+    for event in _events(line for line in lines if path in line):
         uri, _mark, query = event["requestURI"].partition("?")
         at = datetime.fromisoformat(event["stageTimestamp"].replace("Z", "+00:00")).timestamp()
         if not uri.startswith(path) or event["verb"] in READS or "dryRun=" in query or at > ended:
@@ -57,6 +44,15 @@ def rollout_parts(lines: Iterable[str], namespace: str, began: float, ended: flo
     if not written or not counted:
         return {}
     return {"before": min(written) - began, "rollout": max(counted) - min(written), "after": ended - max(counted)}
+
+
+def _events(lines):
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            # Cut off: the server may be writing the last one.
+            continue
 
 
 class AuditLog:

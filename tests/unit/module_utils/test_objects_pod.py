@@ -345,6 +345,11 @@ def test_an_empty_medium_and_empty_labels_are_not_sent():
     assert {"to": [{"podSelector": {}}]} in policy["spec"]["egress"]
 
 
+@pytest.mark.parametrize("given", [{"state": "rendered"}, {"wait": False}, {"wait_timeout": 601}])
+def test_who_does_not_wait_may_have_any_time_of_being_ready(given):
+    assert daemon_set(min_ready_seconds=600, **given)["spec"]["minReadySeconds"] == 600
+
+
 def test_the_monitors_pods_keep_the_labels_by_which_they_are_chosen():
     found = objects(profile="spyderbat", pod_labels={"app": "x", "team": "y"}, monitor={"enabled": True})
     labels = found["Deployment/clustermonitor-deployment"]["spec"]["template"]["metadata"]["labels"]
