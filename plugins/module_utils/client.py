@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.nanoagent.k8s.plugins.module_utils import discovery
 from ansible_collections.nanoagent.k8s.plugins.module_utils.api_errors import ApiFailure, explain
+from ansible_collections.nanoagent.k8s.plugins.module_utils.background import begin
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import (
     KUBERNETES_IMPORT_ERROR,
     configuration_secrets,
@@ -58,6 +59,9 @@ _READS = ("GET", "HEAD")
 _JSON = "application/json"
 _MERGE_PATCH = "application/merge-patch+json"
 _METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{_JSON}"
+# A list's metadata come before its items where the server knows the kind, and its tokens are Base64.
+_BEFORE_ITEMS = 4096
+_CONTINUE = re.compile(rb'"continue":\s*"([\w+/=-]+)"')
 # What a kubelet sends, after it has said 200, for a container that it has thrown away.
 _NO_LOG = "unable to retrieve container logs for "
 # A server that has answered before is waited for longer than one that perhaps was never there.
@@ -202,9 +206,23 @@ class Cluster:
         raise AssertionError("unreachable")
 
     def _list_pages(self, kind, namespace, keep, query, accept):
-        items = []
+        where = ("GET", kind.path(namespace), "list", kind.resource)
+
+        def text_of(asked):
+            return self._send(*where, asked, accept=accept).data
+
+        items, coming = [], None
         while True:
-            page = self._json("GET", kind.path(namespace), "list", kind.resource, query, accept=accept)
+            content = coming.result() if coming else text_of(query)
+            announced = _announced_page(content)
+            # The server makes the next page while this one is taken apart.
+            coming = begin(text_of, {**query, "continue": announced}) if announced else None
+            try:
+                page = _object(content)
+            except ValueError:
+                # What was cut short on its way is asked for again.
+                page = self._json(*where, query, accept=accept)
+            del content
             for item in records(page.get("items")):
                 item.setdefault("kind", kind.kind)
                 item.setdefault("apiVersion", kind.api_version)
@@ -212,7 +230,8 @@ class Cluster:
             metadata = mapping(page.get("metadata"))
             if not metadata.get("continue"):
                 return items, text(metadata.get("resourceVersion"))
-            query["continue"] = metadata["continue"]
+            coming = coming if metadata["continue"] == announced else None
+            query = {**query, "continue": metadata["continue"]}
 
     def watch(self, kind: str, namespace: str | None, resource_version: str, seconds: int, **selectors: str) -> Iterator[dict]:
         """Watch events {"type", "object"} after resource_version until the server ends the stream after `seconds`."""
@@ -498,6 +517,13 @@ class Cluster:
             f"{self.server} answered {verb} {target} with something that is no Kubernetes object",
             "check host or the kubeconfig's server, and proxies in between",
         )
+
+
+def _announced_page(content):
+    """What a list's text says before its items of the page after it; empty where it does not say it there. The list itself decides."""
+    beginning, items, _rest = content[:_BEFORE_ITEMS].partition(b'"items"')
+    found = _CONTINUE.search(beginning) if items else None
+    return found[1].decode() if found else ""
 
 
 def _object(data):

@@ -8,6 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import is_behind
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, number
+
 # Seconds before the first line, between lines that say something new, and between lines that do not.
 _FIRST, _NEWS, _SAME = 5.0, 5.0, 30.0
 
@@ -46,7 +49,18 @@ class Progress:
         if self._first_ready is None:
             self._first_ready = ready
         if self._lines.are_due():
-            self._lines.tell(f"{self._what}: {progress_text(rows)}", estimate(rows, ready - self._first_ready, self._clock() - self._began))
+            left = sum(1 for row in rows if row["eligible"] and row["state"] in ("rolling", "joining"))
+            self._tell(progress_text(rows), left, ready)
+
+    def count(self, daemon_set: dict) -> None:
+        """Takes the DaemonSet between two calls: where there are thousands of nodes, its counters are all that is known for a while."""
+        if self._lines.are_due() and self._first_ready is not None and not is_behind(daemon_set):
+            wanted, ready, updated = (number(at(daemon_set, "status", key)) for key in ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled"))
+            followed = min(ready, updated)
+            self._tell(counters_text(wanted, ready, updated), wanted - followed, followed)
+
+    def _tell(self, text, left, ready):
+        self._lines.tell(f"{self._what}: {text}", estimate(left, ready - self._first_ready, self._clock() - self._began))
 
 
 def progress_text(rows: list[dict]) -> str:
@@ -67,13 +81,17 @@ def progress_text(rows: list[dict]) -> str:
     return ", ".join(parts)
 
 
-def estimate(rows: list[dict], gained: int, seconds: float) -> str:
+def counters_text(wanted: int, ready: int, updated: int) -> str:
+    """`12 of 50 nodes ready, 30 with the new pod`, as the DaemonSet's controller counts them. Pure."""
+    return f"{ready} of {wanted} nodes ready" + (f", {updated} with the new pod" if updated < wanted else "")
+
+
+def estimate(left: int, gained: int, seconds: float) -> str:
     """`; about 40 s left` at the pace so far; empty where nothing says so. Pure.
 
-    gained: how many nodes became ready within `seconds`.
+    left: how many nodes are on their way. gained: how many became ready within `seconds`.
     """
-    left = sum(1 for row in rows if row["eligible"] and row["state"] in ("rolling", "joining"))
-    if gained <= 0 or seconds <= 0 or not left:
+    if gained <= 0 or seconds <= 0 or left <= 0:
         return ""
     rest = left * seconds / gained
     return f"; about {rest:.0f} s left" if rest < 120 else f"; about {rest / 60:.0f} min left"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from threading import Event, Thread
+from threading import Event
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.background import begin
 from ansible_collections.nanoagent.k8s.plugins.module_utils.transfer_limits import Slots
 
 
@@ -26,7 +26,7 @@ def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: in
             while position < end and len(under_way) < most and (own_is_free or slots.try_take()):
                 is_own, own_is_free = own_is_free, False
                 until = min(position + part, end)
-                under_way.append((_begin(fetch, position, until, unwanted), is_own))
+                under_way.append((begin(fetch, position, until, unwanted), is_own))
                 position = until
             future, is_own = under_way[0]
             pieces = future.result()
@@ -44,17 +44,3 @@ def read_ahead(fetch: Callable[[int, int, Event], list[bytes] | None], start: in
         for future, is_own in under_way:
             if not is_own:
                 future.add_done_callback(lambda _future: slots.give_back())
-
-
-def _begin(fetch, *arguments) -> Future:
-    """Runs it in a thread of its own, for which nobody waits at the end: it may hang in a connection."""
-    future = Future()
-
-    def run():
-        try:
-            future.set_result(fetch(*arguments))
-        except BaseException as error:  # handed to whoever asks for the result
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return future

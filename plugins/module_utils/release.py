@@ -179,7 +179,10 @@ def _await(cluster, options, daemon_set, say, what, seen, nodes=None, look=None)
     seen["pods"].clear()
     known, labels = (seen["nodes"], seen["node_version"]), seen["left_behind"]
     turns = _Turns(cluster, options["namespace"], labels, nodes, say) if labels else None
-    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known, coming_secret(options), seen["at"], turns)
+    # The counters are of all nodes.
+    count = told.count if nodes is None else None
+    secret = coming_secret(options)
+    return await_rollout(cluster, daemon_set, options["wait_timeout"], FIELD_MANAGER, progress, nodes, known, secret, seen["at"], turns, count)
 
 
 class _Turns:

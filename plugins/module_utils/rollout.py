@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import verdicts
-from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import newest_revision
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import is_behind, newest_revision
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.listing import Listing
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
@@ -45,7 +45,7 @@ _REST, _SHORT_REST = 40, 4
 _MANY, _SLOW_LOOKS = 200, 3
 _LONGEST_REST, _REST_STEP = 5.0, 0.02
 # How many such rests more there may be before the next look where the counters grow by this share of all nodes in each: too little
-# goes wrong then for the wait to be ended.
+# goes wrong then for the wait to be ended. Where one more of that speed would be the last, there is no look before the end.
 _PATIENCE, _GOOD_SPEED = 2, 0.05
 
 
@@ -75,7 +75,7 @@ def judge(daemon_set: dict, rows: list[dict], old_is_fine: bool = False) -> str:
     nodes have such a cause. Nodes that are down count for neither. old_is_fine: a pod of an earlier revision is well too,
     as with the strategy OnDelete.
     """
-    if (daemon_set.get("status") or {}).get("observedGeneration", 0) < daemon_set["metadata"].get("generation", 0):
+    if is_behind(daemon_set):
         return "waiting"
     open_rows = [row for row in rows if row["state"] in _OPEN and row["eligible"] and row["up"] and not (old_is_fine and _is_old(row))]
     if not open_rows:
@@ -174,6 +174,7 @@ def await_rollout(
     coming: str | None = None,
     since: float | None = None,
     turns: Callable[[dict, list[dict]], list[dict]] | None = None,
+    count: Callable[[dict], None] | None = None,
 ) -> tuple[str, list[dict]]:
     """(done | stuck | failing | timeout | unfinished, verdicts) of a DaemonSet.
 
@@ -186,6 +187,7 @@ def await_rollout(
     not make before that it may be able to make now, so it is woken, and only what it says or leaves undone after that counts; and
     a node that was made after that is not waited for.
     turns: is given the DaemonSet and the verdicts at every look, makes room where it has to, and gives the verdicts that count.
+    count: is given the DaemonSet as often as may be between two looks.
     """
     changed = threading.Event()
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
@@ -199,13 +201,13 @@ def await_rollout(
     for reflector in reflectors.values():
         reflector.start()
     try:
-        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since, turns)
+        return _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since, turns, count)
     finally:
         for reflector in reflectors.values():
             reflector.stop()
 
 
-def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since, turns):
+def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, progress, nodes, coming, since, turns, count):
     deadline = time.monotonic() + timeout
     retry = _Retry(cluster, since)
     hopeless, hopeless_since, rows = "", 0.0, []
@@ -257,10 +259,10 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
         # However long a look takes, the next one comes when there is something to decide.
         due = min(deadline, hopeless_since + _SETTLE[hopeless]) if hopeless else deadline
         changed.wait(max(0.0, min(due - now, 0.5 if hopeless else 5.0)))
-        _rest(took, reflectors["DaemonSet"], due, looked_at)
+        _rest(took, reflectors["DaemonSet"], due, looked_at, count)
 
 
-def _rest(took, daemon_sets, due, looked_at):
+def _rest(took, daemon_sets, due, looked_at, count):
     """Rests after a look; looked_at: the DaemonSets of that look."""
     now = time.monotonic()
     rest = min(_LONGEST_REST, _REST * took)
@@ -268,12 +270,14 @@ def _rest(took, daemon_sets, due, looked_at):
         # What the counters say was looked into, and is not so.
         time.sleep(max(0.0, min(due - now, rest, _SHORT_REST * took)))
     end, patience = min(due, now + rest), _PATIENCE if rest == _LONGEST_REST else 0
-    while not any(map(_counts_as_done, daemon_sets.objects())):
+    while not any(map(_counts_as_done, counted := daemon_sets.objects())):
+        if count and counted:
+            count(counted[0])
         left = end - time.monotonic()
         if left <= 0:
-            if not patience or end == due or not _gets_on(looked_at, daemon_sets.objects()):
+            if end == due or rest < _LONGEST_REST or not _gets_on(looked_at, counted) or not (patience or _is_nearly_over(looked_at, counted)):
                 return
-            end, patience, looked_at = min(due, end + rest), patience - 1, daemon_sets.objects()
+            end, patience, looked_at = min(due, end + rest), max(0, patience - 1), counted
         time.sleep(max(0.0, min(_REST_STEP, end - time.monotonic())))
 
 
@@ -286,21 +290,30 @@ def _joined_after(nodes, since):
 
 def _gets_on(before, now):
     """Whether the counters tell of a rollout at good speed since then."""
+    wanted = _wanted(now)
+    return _counted(now) - _counted(before) >= _GOOD_SPEED * wanted > 0
 
-    def counted(daemon_sets):
-        status = at(next(iter(daemon_sets), {}), "status") or {}
-        return (status.get("numberReady") or 0) + (status.get("updatedNumberScheduled") or 0), status.get("desiredNumberScheduled") or 0
 
-    (earlier, _wanted), (later, wanted) = counted(before), counted(now)
-    return later - earlier >= _GOOD_SPEED * wanted > 0
+def _is_nearly_over(before, now):
+    """Whether no more is missing than has come since then."""
+    return _counted(now) - _counted(before) >= 2 * _wanted(now) - _counted(now)
+
+
+def _counted(daemon_sets):
+    """What grows while the pods get ready, and while they are replaced: twice `_wanted` at the end."""
+    status = at(next(iter(daemon_sets), {}), "status") or {}
+    return (status.get("numberReady") or 0) + (status.get("updatedNumberScheduled") or 0)
+
+
+def _wanted(daemon_sets):
+    return at(next(iter(daemon_sets), {}), "status", "desiredNumberScheduled") or 0
 
 
 def _counts_as_done(daemon_set):
     """Whether the DaemonSet's counters say that all is well: a hint, since they can be out of date."""
     status = daemon_set.get("status") or {}
     wanted = status.get("desiredNumberScheduled") or 0
-    current = status.get("observedGeneration", 0) >= daemon_set["metadata"].get("generation", 0)
-    return current and wanted > 0 and status.get("numberReady") == status.get("updatedNumberScheduled") == wanted
+    return not is_behind(daemon_set) and wanted > 0 and status.get("numberReady") == status.get("updatedNumberScheduled") == wanted
 
 
 class _Pace:

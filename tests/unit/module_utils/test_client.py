@@ -39,6 +39,61 @@ def test_a_list_is_read_page_by_page():
     assert items[0]["kind"] == "Node" and cluster.requests == {"read": 2, "write": 0}
 
 
+def test_the_server_makes_a_page_while_the_one_before_is_read():
+    asked = threading.Event()
+
+    def answer(_method, _path, query):
+        if not query.get("continue"):
+            return 200, page("a", token="eA==")
+        asked.set()
+        return 200, page("b")
+
+    def keep(item):
+        assert asked.wait(10)
+        return item
+
+    with FakeApiServer(answer) as server:
+        items, _version = connect(server).list("Node", keep=keep)
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+    assert [query.get("continue") for _method, _path, query in server.seen] == [None, "eA=="]
+
+
+def after_its_items(body):
+    return json.dumps({"items": body["items"], "metadata": body["metadata"]}).encode()
+
+
+def with_two_tokens(body):
+    return b'{"metadata": {"continue": "wrong"}, ' + json.dumps(body).encode()[1:]
+
+
+@pytest.mark.parametrize("written", [after_its_items, with_two_tokens])
+def test_the_page_after_is_the_one_that_the_list_names(written):
+    with FakeApiServer(lambda _m, _p, query: (200, page("b") if query.get("continue") == "x" else written(page("a", token="x")))) as server:
+        items, _version = connect(server).list("Node")
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+
+
+def test_a_page_that_is_cut_short_is_asked_for_again():
+    broken = iter([True, False])
+
+    def answer(_method, _path, query):
+        body = json.dumps(page("b") if query.get("continue") == "x" else page("a", token="x")).encode()
+        return 200, body[:-5] if not query.get("continue") and next(broken) else body
+
+    with FakeApiServer(answer) as server:
+        items, _version = connect(server).list("Node")
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+
+
+def test_a_page_that_fails_fails_the_list():
+    def answer(_method, _path, query):
+        return (403, {"kind": "Status"}) if query.get("continue") else (200, page("a", token="x"))
+
+    with FakeApiServer(answer) as server, pytest.raises(ApiFailure) as caught:
+        connect(server).list("Node")
+    assert caught.value.status == 403
+
+
 def test_expired_pages_are_read_again_from_the_beginning():
     answers = iter([(200, page("a", token="x")), (410, GONE), (200, page("a", token="y")), (200, page("b"))])
     with FakeApiServer(lambda *_: next(answers)) as server:

@@ -109,6 +109,40 @@ def test_of_many_nodes_the_pods_are_listed_at_each_look_while_they_get_on(monkey
     assert all(later - earlier == pytest.approx(21.0, abs=0.1) for earlier, later in zip(world.looks, world.looks[1:-1]))
 
 
+def following(world, speed, most=500):
+    """Counters of an installation on 500 nodes, of which `speed` follow in a second and `most` at all."""
+    followed = min(most, int(speed * world.time))
+    return {**STATUS, "desiredNumberScheduled": 500, "numberReady": followed, "updatedNumberScheduled": followed}
+
+
+def test_shortly_before_its_end_a_fast_rollout_is_not_looked_at(monkeypatch):
+    world = World(monkeypatch, lambda world: [row(1, "ready" if world.time > 25 else "rolling")], look=1.0)
+    world.status = lambda: following(world, speed=20)
+    assert world.wait(known_nodes=MANY) == "done"
+    # After 21 seconds four fifths are ready, and as many as came last are more than those that are missing.
+    assert world.looks == [pytest.approx(1.0), pytest.approx(26.0, abs=0.1)]
+
+
+def test_a_rollout_that_stops_shortly_before_its_end_is_looked_at(monkeypatch):
+    world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
+    world.status = lambda: following(world, speed=20, most=440)
+    assert world.wait(timeout=60, known_nodes=MANY) == "timeout"
+    assert world.looks[1] == pytest.approx(27.0, abs=0.1)
+
+
+def test_between_two_looks_the_counters_are_handed_on(monkeypatch):
+    world, counted = World(monkeypatch, lambda _world: [row(1)], look=1.0), []
+    growing(world, speed=8)
+
+    def count(daemon_set):
+        counted.append((world.time, daemon_set["status"]["numberReady"]))
+
+    world.wait(timeout=60, known_nodes=MANY, count=count)
+    between = [time for time, _ready in counted if 6 <= time <= world.looks[1] - 1]
+    assert between and max(later - earlier for earlier, later in zip(between, between[1:])) < 1.0
+    assert all(ready == int(8 * time) for time, ready in counted)
+
+
 @pytest.mark.parametrize("speed", [0, 2])
 def test_a_slow_rollout_of_many_nodes_is_watched(monkeypatch, speed):
     world = World(monkeypatch, lambda _world: [row(1)], look=1.0)
