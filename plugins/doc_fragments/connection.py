@@ -16,11 +16,12 @@ options:
         The secrets in a content that is given so are kept out of all output.
       - Without it E(K8S_AUTH_KUBECONFIG) is used, then E(KUBECONFIG), then C(~/.kube/config), then the service account
         of the pod that the module runs in.
-      - Not read when O(host) is set, so that a token never meets a server that it was not made for.
+      - Not with O(host). It wins over the variables that name a host and a login there, so that a token never meets a server
+        that it was not made for.
     type: raw
   context:
     description:
-      - The kubeconfig's context to use; its current context by default. Also E(K8S_AUTH_CONTEXT).
+      - The kubeconfig's context to use; its current context by default. Not with O(host). Also E(K8S_AUTH_CONTEXT).
     type: str
   host:
     description:

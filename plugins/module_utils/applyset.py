@@ -52,6 +52,18 @@ def remembering(desired: list[dict], staying: Sequence[dict] = ()) -> list[dict]
     return [{**_listing(obj, {kind_of(each).group_kind for each in staying}), "data": remember(members)} if id_of(obj) else obj for obj in desired]
 
 
+def of_these(desired: list[dict]) -> list[dict]:
+    """The objects with a parent that lists and remembers no others."""
+    members = [obj for obj in desired if not id_of(obj)]
+    kinds = ",".join(sorted({kind_of(member).group_kind for member in members}))
+
+    def listing(obj):
+        metadata = obj["metadata"]
+        return {**obj, "metadata": {**metadata, "annotations": {**metadata["annotations"], _GROUP_KINDS: kinds}}, "data": remember(members)}
+
+    return [listing(obj) if id_of(obj) else obj for obj in desired]
+
+
 def enrol(member: dict, identifier: str) -> dict:
     """The object with the label that makes it a member of the set."""
     metadata = member["metadata"]

@@ -102,12 +102,18 @@ def _content(kubeconfig):
 def effective_options(params: dict, environ: dict) -> dict:
     """The connection options, those not given taken from the K8S_AUTH_* variables.
 
-    Pure. Booleans and lists from the environment come back in their own types.
+    Pure. Booleans and lists from the environment come back in their own types. A kubeconfig or context that is given keeps out the
+    variables that say host and login.
     """
     options = {}
+    chosen = [name for name in ("kubeconfig", "context") if params.get(name)]
+    if params.get("host") and chosen:
+        raise Failure(f"both host and {' and '.join(chosen)} were given", "give one of them: host stands in place of a kubeconfig")
+    # An option wins over a variable that would send the run to another cluster.
+    unread = ("host", *_ONLY_WITH_HOST) if chosen else ()
     for name, variable in _ENVIRONMENT.items():
         value = params.get(name)
-        if value is None and environ.get(variable):
+        if value is None and environ.get(variable) and name not in unread:
             value = environ[variable]
             if name == "validate_certs":
                 value = value.strip().lower() not in ("0", "no", "off", "false", "n", "f")

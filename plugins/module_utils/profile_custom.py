@@ -11,7 +11,11 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import DEFAUL
 
 CONTAINER = "agent"
 OWN = ("command", "args", "registration_code", "credentials")
-DEFAULTS = {option: value for option, value in profile_bundled.DEFAULTS.items() if option not in ("events", "ring_bytes")} | {"resources": DEFAULT}
+# Whom the agent has to reach is not known.
+DEFAULTS = {option: value for option, value in profile_bundled.DEFAULTS.items() if option not in ("events", "ring_bytes")} | {
+    "resources": DEFAULT,
+    "network_policy": False,
+}
 
 
 def check(options: dict) -> None:

@@ -12,6 +12,8 @@ import textwrap
 import traceback
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.nanoagent.k8s.plugins.module_utils import applyset
+from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import given_version
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.files import synchronise
@@ -48,8 +50,10 @@ def rendered(options: dict, check_mode: bool = False, want_diff: bool = False) -
     """
     platforms = choose(options["platform"], [])
     options, notes = adjust(with_profile_defaults(options), platforms)
+    check_canary(options)
     desired = desired_objects(options, {"platforms": platforms, "kubernetes": given_version(options["kubernetes_version"])})
-    objects = [obj for obj in desired if obj["kind"] != "Secret"]
+    # A Secret that somebody makes by hand is no member: it would be told as changed, and an uninstall would miss its label.
+    objects = applyset.of_these([obj for obj in desired if obj["kind"] != "Secret"])
     left_out = [how_to_make(obj) for obj in desired if obj["kind"] == "Secret"]
     result = {"changed": False, "manifests": objects, "manifest": manifest_text(objects), "left_out": left_out}
     result["notes"] = [note_line(note) for note in notes]

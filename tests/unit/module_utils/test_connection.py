@@ -42,10 +42,32 @@ def test_a_dictionary(tmp_path):
     assert configuration.get_api_key_with_prefix("authorization") == "Bearer t" or configuration.get_api_key_with_prefix("BearerToken") == "Bearer t"
 
 
-def test_a_host_keeps_the_kubeconfig_out(tmp_path):
-    configuration = configured(tmp_path, kubeconfig=kubeconfig(), host="api.example", api_key="other")
+@pytest.mark.parametrize("given", ["host", "K8S_AUTH_HOST"])
+def test_a_host_keeps_the_variables_of_a_kubeconfig_out(tmp_path, given):
+    environ = {"K8S_AUTH_KUBECONFIG": "/nowhere", "K8S_AUTH_CONTEXT": "prod", "K8S_AUTH_API_KEY": "other", "K8S_AUTH_HOST": "api.example"}
+    options = effective_options({**NOTHING, **({"host": "api.example"} if given == "host" else {})}, environ)
+    configuration = load_configuration(options, environ, str(tmp_path))
     assert configuration.host == "https://api.example"
     assert configuration.get_api_key_with_prefix("BearerToken") == "Bearer other"
+
+
+def test_a_kubeconfig_that_is_given_keeps_the_variables_of_a_host_out(tmp_path):
+    environ = {"K8S_AUTH_HOST": "https://other", "K8S_AUTH_API_KEY": "other", "K8S_AUTH_USERNAME": "u", "K8S_AUTH_VERIFY_SSL": "no"}
+    options = effective_options({**NOTHING, "kubeconfig": kubeconfig()}, environ)
+    configuration = load_configuration(options, environ, str(tmp_path))
+    assert configuration.host == "https://k:6443" and "other" not in str(configuration.api_key) and not configuration.verify_ssl
+
+
+def test_a_context_that_is_given_keeps_the_variables_of_a_host_out():
+    environ = {"K8S_AUTH_HOST": "https://other", "K8S_AUTH_API_KEY": "other"}
+    options = effective_options({**NOTHING, "kubeconfig": "", "context": "prod-eu"}, environ)
+    assert (options["context"], options["host"], options["api_key"]) == ("prod-eu", None, None)
+
+
+@pytest.mark.parametrize(("other", "named"), [({"context": "c"}, "context"), ({"kubeconfig": "/k", "context": "c"}, "kubeconfig and context")])
+def test_a_host_and_a_kubeconfig_do_not_fit_together(other, named):
+    with pytest.raises(Failure, match=f"both host and {named} were given\\. Next: give one"):
+        effective_options({**NOTHING, "host": "h", **other}, {})
 
 
 @pytest.mark.parametrize(("server", "shown"), [("", "nothing"), ("k:6443", "k:6443")])

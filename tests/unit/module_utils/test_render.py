@@ -101,6 +101,13 @@ def test_a_secret_is_left_out_and_the_way_to_make_it_is_told(tmp_path):
     assert CANARY not in str(result) and not any(CANARY.encode() in text for text in texts.values())
 
 
+def test_a_secret_of_the_user_s_own_is_no_member_of_the_set():
+    """With the Secret made as `left_out` says, the options that name it want the same objects."""
+    with_login = rendered(options(registry_login=LOGIN))["manifests"]
+    by_name = rendered(options(image_pull_secrets=["login"]))["manifests"]
+    assert with_login == by_name and "Secret" not in str(with_login[1]["metadata"]["annotations"])
+
+
 def test_a_named_platform_gets_what_it_asks_for_and_none_is_guessed():
     plain, openshift = rendered(options()), rendered(options(platform="openshift"))
     assert plain["notes"] == [] and rendered(options(platform="none"))["manifest"] == plain["manifest"]
