@@ -50,12 +50,13 @@ def _released(live, label_of):
 
 
 def _where(live, desired):
-    """The part of `live` where `desired` has something; an element of a list belongs to the one of its name."""
+    """The part of `live` where `desired` has something; an element of a list belongs to the one of its name or path."""
     if isinstance(live, dict) and isinstance(desired, dict):
         return {key: _where(live[key], desired[key]) for key in desired if key in live}
-    if _is_named(live) and _is_named(desired):
-        wanted = {item["name"]: item for item in desired}
-        return [_where(item, wanted[item["name"]]) for item in live if item["name"] in wanted]
+    key = _key_of(live, desired)
+    if key:
+        wanted = {item[key]: item for item in desired}
+        return [_where(item, wanted[item[key]]) for item in live if item[key] in wanted]
     return live
 
 
@@ -64,16 +65,24 @@ def _united(one, other):
     if isinstance(one, dict) and isinstance(other, dict):
         both = {key: _united(one[key], other[key]) for key in one if key in other}
         return {**one, **other, **both}
-    if _is_named(one) and _is_named(other):
-        parts = {item["name"]: item for item in one}
+    key = _key_of(one, other)
+    if key:
+        parts = {item[key]: item for item in one}
         for item in other:
-            parts[item["name"]] = _united(parts.get(item["name"], {}), item)
+            parts[item[key]] = _united(parts.get(item[key], {}), item)
         return list(parts.values())
     return other
 
 
-def _is_named(value):
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "name" in item for item in value)
+def _key_of(*lists):
+    """By what the elements of the lists are told apart; None where nothing does."""
+    return next((key for key in ("mountPath", "name") if all(_is_keyed(value, key) for value in lists)), None)
+
+
+def _is_keyed(value, key):
+    # One volume may be mounted at two paths, and both mounts bear its name.
+    named = isinstance(value, list) and bool(value) and all(isinstance(item, dict) and isinstance(item.get(key), str) for item in value)
+    return named and len({item[key] for item in value}) == len(value)
 
 
 def _text(obj):

@@ -239,7 +239,7 @@ def _try_on_a_few(cluster, options, steps, step, seen, chosen, say):
     trial_steps = [trial if each is step else each for each in steps if each["action"] != "delete"]
     apply.write(cluster, trial_steps, seen["parent"], options["force_conflicts"])
     if live is not None:
-        _replace_pods(cluster, live, seen["pods"], chosen)
+        _replace_pods(cluster, live, seen, chosen)
     outcome, rows = _await(cluster, options, wanted, say, "canary", seen, set(chosen))
     if outcome == "done" and options["canary"]["pause"]:
         time.sleep(options["canary"]["pause"])
@@ -253,9 +253,18 @@ def _try_on_a_few(cluster, options, steps, step, seen, chosen, say):
         _give_up(cluster, options, trial_steps, trial, seen, outcome, rows, say, f"the canary on {len(chosen)} node{'s' if len(chosen) > 1 else ''}")
 
 
-def _replace_pods(cluster, live, pods, nodes):
-    old = [pod for pod in pods if owned_by(pod, live) and target_node(pod) in nodes and not pod["metadata"].get("deletionTimestamp")]
-    _delete(cluster, old)
+def _replace_pods(cluster, live, seen, nodes):
+    """Asks the pods of former revisions on these nodes to end; they are read again, since one may have been made anew."""
+    former = {_hash(pod) for pod in seen["pods"] if owned_by(pod, live)}
+    # Not two copies of thousands of pods at a time.
+    seen["pods"].clear()
+    pods, _version = cluster.list("Pod", live["metadata"]["namespace"], **selectors(live["metadata"]["name"], live)["Pod"])
+    own = [pod for pod in pods if owned_by(pod, live) and target_node(pod) in nodes and not pod["metadata"].get("deletionTimestamp")]
+    _delete(cluster, [pod for pod in own if _hash(pod) in former])
+
+
+def _hash(pod):
+    return at(pod, "metadata", "labels", "controller-revision-hash")
 
 
 def _unproven(cluster, namespace, daemon_set, rows):

@@ -17,6 +17,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import a
 from ansible_collections.nanoagent.k8s.plugins.module_utils.drift import find_drift, lines
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import check_count
 from ansible_collections.nanoagent.k8s.plugins.module_utils.monitor_status import SELECTOR, elects, monitor_causes, monitors, with_leader
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_bundled import CONTAINER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import with_profile_defaults
@@ -31,6 +32,8 @@ _LOGS, _LOG_LINES = 3, 3
 
 def work(options: dict, run: Run) -> dict:
     """The job of the module agent_info: its result for its options."""
+    for option in ("live_timeout", "live_parallel", "watch_timeout"):
+        check_count(option, options[option], 1)
     check_expected(options["expect_events_at"], options["live"])
     wanted = acceptance.policy(options)
     check_paths(options["reports"], run.check_mode)
@@ -60,7 +63,8 @@ def verify(cluster: Cluster, options: dict, wanted: acceptance.Policy = acceptan
 
 def _drift(cluster, result, options):
     """drift.find_drift of each agent that was judged."""
-    names = [name.partition("/")[2] for name in result["daemon_sets"]] or [options["name"]]
+    named = options["daemon_sets"] or ([] if options["selector"] else [options["name"]])
+    names = [name.partition("/")[2] for name in result["daemon_sets"]] or named
     found = [find_drift(cluster, name, options["namespace"]) for name in names]
     together = {key: [row for each in found for row in each[key]] for key in ("drift", "missing")}
     return {**together, "drift_unknown": "; ".join(each["drift_unknown"] for each in found if each["drift_unknown"])}

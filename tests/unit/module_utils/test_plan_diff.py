@@ -35,6 +35,25 @@ def test_what_others_hold_and_we_want_is_shown_as_it_is():
     assert after["spec"] == wanted["spec"]
 
 
+def test_one_volume_at_two_paths_stays_two_mounts():
+    def mount(path):
+        return {"name": "data", "mountPath": path}
+
+    def mounted(image):
+        return daemon_set([{"name": "c", "image": image, "volumeMounts": [mount("/a"), mount("/b")]}])
+
+    owned = {"f:containers": {'k:{"name":"c"}': {".": {}, "f:name": {}, "f:image": {}, "f:volumeMounts": {}}}}
+    for path in ("/a", "/b"):
+        key = "k:" + json.dumps({"mountPath": path}, separators=(",", ":"))
+        owned["f:containers"]['k:{"name":"c"}']["f:volumeMounts"][key] = {".": {}, "f:mountPath": {}, "f:name": {}}
+    live = mounted("old:1")
+    live["metadata"]["managedFields"] = [{"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:spec": {"f:template": {"f:spec": owned}}}}]
+    before, after = parts({"action": "patch", "fields": [], "desired": mounted("new:1"), "live": live})
+    container = before["spec"]["template"]["spec"]["containers"][0]
+    assert container == {"name": "c", "image": "old:1", "volumeMounts": [mount("/a"), mount("/b")]}
+    assert after == {**before, "spec": mounted("new:1")["spec"]}
+
+
 def test_what_is_made_and_what_goes():
     obj = daemon_set([{"name": "c"}])
     [made] = diff([{"action": "create", "fields": [], "desired": obj, "live": None}], MANAGER)

@@ -101,9 +101,13 @@ def test_a_deployment_that_is_well_is_looked_at_again_only_where_something_is_wr
 
 
 class Rollouts:
-    """A cluster whose rollouts end as `outcomes` say, one after the other; what was awaited, taken back and deleted is kept."""
+    """A cluster whose rollouts end as `outcomes` say, one after the other; what was awaited, taken back and deleted is kept.
+
+    pods: those that are there once something was written.
+    """
 
     requests = {"read": 0, "write": 0}
+    pods = ()
 
     def __init__(self, monkeypatch, *outcomes):
         self.awaited, self.undone, self.deleted, self._outcomes = [], 0, [], list(outcomes)
@@ -130,8 +134,8 @@ class Rollouts:
     def delete(self, pod):
         self.deleted.append(pod["metadata"]["name"])
 
-    def list(self, _kind, *_where, **_selectors):
-        return [], "1"
+    def list(self, kind, *_where, **_selectors):
+        return list(self.pods) if kind == "Pod" else [], "1"
 
 
 def verdict(node, state="ready", reason="Ready", ready=None, final=False):
@@ -207,10 +211,13 @@ def test_a_canary_that_is_not_over_in_time_goes_back(monkeypatch):
     unscheduled["spec"]["affinity"] = {"nodeAffinity": required}
     foreign = pod("of-a-deployment", "a", owner="another")
     cluster = Rollouts(monkeypatch, ("unfinished", [verdict("a"), verdict("b", "rolling", "NotReady")]), ("done", [verdict("a"), verdict("b")]))
+    remade, newest = pod("remade-a", "a", owner="u"), pod("newest-b", "b", owner="u")
+    newest["metadata"]["labels"] = {"controller-revision-hash": "h2"}
+    cluster.pods = [remade, unscheduled, foreign, newest, pod("elsewhere", "c", owner="u")]
     failure = updated(cluster, [WORKS, unscheduled, foreign], canary={"nodes": "2"})
     assert "the canary on 2 nodes" in failure.message and failure.facts["rolled_back"], failure.message
-    # The agents of the chosen nodes alone, also one that has no place yet.
-    assert cluster.deleted == ["old-a", "unscheduled"]
+    # The agents of the chosen nodes alone, also one that has no place yet or was made anew since the others were read, and none of the new ones.
+    assert cluster.deleted == ["remade-a", "unscheduled"]
 
 
 def test_with_on_delete_former_agents_that_do_not_work_are_told(monkeypatch):

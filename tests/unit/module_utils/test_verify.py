@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from ansible_collections.nanoagent.k8s.plugins.modules import agent_info
@@ -76,6 +77,26 @@ def test_five_requests_where_all_is_well(ask):
     assert result["ok"] and result["headline"] == "nodes 2, eligible 2, ready 2" and not result["causes"] and not result.get("warnings")
     assert sorted(asked) == ["deployments", "events", "nanoagent", "nodes", "pods"] and result["requests"] == {"read": 5, "write": 0}
     assert result["at"] == "2026-03-01T12:00:00Z" and result["daemon_sets"] == ["nanoagent/nanoagent"]
+
+
+@pytest.mark.parametrize("option", ["live_timeout", "live_parallel", "watch_timeout"])
+@pytest.mark.parametrize("number", [0, -10])
+def test_a_number_that_allows_for_nothing_is_refused_before_anything_is_asked(ask, option, number):
+    server = well()
+    result, asked = ask(server, live=True, **{option: number})
+    assert result["msg"] == f"{option} {number} is below 1. Next: use 1 or more." and not asked
+
+
+@pytest.mark.parametrize(
+    ("options", "looked_up"),
+    [({"daemon_sets": ["arm", "amd"]}, ["amd", "arm"]), ({"selector": "team=sec"}, []), ({}, ["nanoagent"]), ({"name": "mine"}, ["mine"])],
+)
+def test_drift_is_of_what_was_asked_for(ask, options, looked_up):
+    server = well()
+    server.objects["daemonsets"] = []
+    result, _asked = ask(server, drift="report", **options)
+    assert sorted(re.findall(r"ConfigMap nanoagent/(\S+),", result["drift_unknown"])) == looked_up
+    assert not result["ok"]
 
 
 @pytest.mark.parametrize("version", ["v1.36.3", ""])
