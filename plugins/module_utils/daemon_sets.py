@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, mapping, number, records, text
 
 
@@ -41,6 +43,13 @@ def revision_of_all(daemon_set: dict, pods: list[dict]) -> str:
 def is_behind(daemon_set: dict) -> bool:
     """Whether the controller has not seen the newest change yet."""
     return number(at(daemon_set, "status", "observedGeneration")) < number(at(daemon_set, "metadata", "generation"))
+
+
+def share(value: int | str, count: int) -> int:
+    """maxUnavailable or maxSurge of `count` nodes; a percentage is rounded up, as the controller does."""
+    if isinstance(value, int):
+        return value
+    return math.ceil(count * int(value.rstrip("%")) / 100)
 
 
 def owned_by(obj: dict, owner: dict) -> bool:

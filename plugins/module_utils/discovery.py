@@ -19,8 +19,6 @@ ROOTS = ("/api", "/apis")
 # All groups in one answer where the server can (Kubernetes 1.27 and later), otherwise their names.
 ACCEPT = ",".join((*(f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" for version in ("v2", "v2beta1")), "application/json"))
 _NEEDED_VERBS = {"list", "delete"}
-# Groups without an object of their own. Whether the servers behind them answer, which is often not so, does not matter.
-_VIEWS = ("metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io", "packages.operators.coreos.com")
 
 
 def versions_of(document: dict) -> list[tuple[str, list[Kind] | None]] | None:
@@ -30,12 +28,11 @@ def versions_of(document: dict) -> list[tuple[str, list[Kind] | None]] | None:
     found = []
     for item in records(document.get("items")):
         group = text(mapping(item.get("metadata")).get("name"))
-        for version in records(item.get("versions")) if group not in _VIEWS else []:
+        for version in records(item.get("versions")):
             api_version = f"{group}/{text(version.get('version'))}" if group else text(version.get("version"))
-            resources = records(version.get("resources"))
-            kinds = _kinds(api_version, [_as_in_a_list(each) for each in resources])
-            silent = version.get("freshness") == "Stale" and (kinds or not resources)
-            found.append((api_version, None if silent else kinds))
+            kinds = _kinds(api_version, [_as_in_a_list(each) for each in records(version.get("resources"))])
+            # Also where it has shown nothing but views: Kubernetes ends no namespace while any server is away.
+            found.append((api_version, None if version.get("freshness") == "Stale" else kinds))
     return found
 
 
@@ -47,7 +44,7 @@ def named_versions(document: dict) -> list[str]:
             name = text(version.get("groupVersion"))
             if name and name not in found:
                 found.append(name)
-    return [version for version in found if _group(version) not in _VIEWS]
+    return found
 
 
 def kinds_of(api_version: str, document: dict) -> list[Kind]:
@@ -77,7 +74,3 @@ def _kinds(api_version, resources):
     named = [(text(each.get("kind")), text(each.get("name"))) for each in fit]
     # A slash makes it a part of another resource.
     return [Kind(kind, api_version, plural, True) for kind, plural in named if kind and plural and "/" not in plural]
-
-
-def _group(api_version):
-    return api_version.rpartition("/")[0]

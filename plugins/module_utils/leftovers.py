@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 
-from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import Kind, title
+from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import Kind, identity, title
 from ansible_collections.nanoagent.k8s.plugins.module_utils.node_facts import why_down
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, records, text
 
 # What runs, holds data or gives an address: a namespace of ours in which these cannot be looked for is kept.
 KINDS_THAT_MATTER = ("Pod", "PersistentVolumeClaim", "Secret", "ConfigMap", "Service", "Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job")
@@ -41,6 +43,7 @@ _CALICOS_VIEW = "knp.default."
 _AUTOMATIC_SECRETS = ("kubernetes.io/service-account-token", "kubernetes.io/dockercfg")
 # What the controllers of DaemonSets and Deployments put on their pods: a pod that somebody made by hand may have our labels too.
 _MADE_BY_A_CONTROLLER = {"controller-revision-hash", "pod-template-hash"}
+_WORKLOADS = ("DaemonSet", "Deployment")
 _SHOWN = 3
 
 
@@ -52,21 +55,38 @@ def own_selectors(name: str, members: list[dict], left_behind: dict | None = Non
     found = [labels for labels in (daemon_set_labels(name), left_behind) if labels]
     for member in members:
         labels = ((member.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        if labels and labels not in found and member["kind"] in ("DaemonSet", "Deployment"):
+        if labels and labels not in found and member["kind"] in _WORKLOADS:
             found.append(labels)
     return found
 
 
-def is_own_pod(pod: dict, selectors: list[dict]) -> bool:
-    """Whether the pod carries all labels of one of the selectors."""
+def own_workloads(name: str, namespace: str, members: list[dict]) -> set[tuple[str, str, str]]:
+    """Identities of the workloads among `members` and of the DaemonSet, whose pods may outlast it."""
+    return {("DaemonSet", namespace, name), *(identity(member) for member in members if member["kind"] in _WORKLOADS)}
+
+
+def controller_of(obj: dict) -> tuple[str, str, str] | None:
+    """(kind, namespace, name) of what keeps the object, which is the Deployment for a pod of its ReplicaSets; None where nothing does."""
+    owner = next((owner for owner in records(at(obj, "metadata", "ownerReferences")) if owner.get("controller")), None)
+    if owner is None:
+        return None
+    kind, name, revision = text(owner.get("kind")), text(owner.get("name")), text(at(obj, "metadata", "labels", "pod-template-hash"))
+    if kind == "ReplicaSet" and revision and name.endswith(f"-{revision}"):
+        kind, name = "Deployment", name.removesuffix(f"-{revision}")
+    return kind, text(at(obj, "metadata", "namespace")), name
+
+
+def is_own_pod(pod: dict, selectors: list[dict], workloads: Set[tuple]) -> bool:
+    """Whether the pod carries all labels of one of the selectors, and nothing keeps it but one of our workloads: others may choose the same labels."""
     labels = pod["metadata"].get("labels") or {}
-    return any(all(labels.get(key) == value for key, value in selector.items()) for selector in selectors)
+    chosen = any(all(labels.get(key) == value for key, value in selector.items()) for selector in selectors)
+    return chosen and controller_of(pod) in (None, *workloads)
 
 
 def is_orphan(pod: dict, selectors: list[dict]) -> bool:
     """Whether the pod is ours, a controller made it, and none would end it."""
     made = not _MADE_BY_A_CONTROLLER.isdisjoint(pod["metadata"].get("labels") or {})
-    return made and is_own_pod(pod, selectors) and not any(owner.get("controller") for owner in pod["metadata"].get("ownerReferences") or [])
+    return made and controller_of(pod) is None and is_own_pod(pod, selectors, set())
 
 
 def has_worth(kind: Kind) -> bool:
@@ -74,27 +94,33 @@ def has_worth(kind: Kind) -> bool:
     return (kind.group, kind.plural) not in _WITHOUT_WORTH
 
 
-def foreign_objects(found: list[dict], members: list[dict], selectors: list[dict]) -> list[dict]:
+def foreign_objects(found: list[dict], members: list[dict], selectors: list[dict], workloads: Set[tuple]) -> list[dict]:
     """Those of `found`, objects in our namespace, that are somebody else's and would be lost with it.
 
-    members: the live objects of our set, its parent and workloads among them. What is ending anyway is left out, and what
-    belongs to an object that is there: either that is told, or it goes too. Each is told once, whatever groups serve it.
+    members: the live objects of our set, its parent and workloads among them. selectors, workloads: as for is_own_pod. What is
+    ending anyway is left out, and what belongs to an object that is there: either that is told, or it goes too. Each is told
+    once, whatever groups serve it.
     """
     uids = {member["metadata"]["uid"] for member in members}
     lasting = {obj["metadata"]["uid"]: obj for obj in reversed(found) if obj["metadata"].get("uid") and not obj["metadata"].get("deletionTimestamp")}
     owners = uids | lasting.keys()
     distinct = [obj for obj in found if lasting.get(obj["metadata"].get("uid")) is obj]
-    return [obj for obj in distinct if not _is_own(obj, uids, selectors) and not _is_automatic(obj) and owners.isdisjoint(_owners(obj))]
+    return [obj for obj in distinct if not _is_own(obj, uids, selectors, workloads) and not _is_automatic(obj) and owners.isdisjoint(_owners(obj))]
 
 
 def summary_of(objects: list[dict]) -> str:
     """`Pod a/b, Secret a/c and 4 more`, for objects in namespaces, of whatever kind."""
-    return _first_of([f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}" for obj in objects])
+    return first_of([f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}" for obj in objects])
+
+
+def first_of(names: list[str]) -> str:
+    """`a, b, c and 4 more`."""
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def resources_of(kinds: list[Kind]) -> str:
     """`ingresses.networking.k8s.io, roles.rbac.authorization.k8s.io and 4 more`."""
-    return _first_of([kind.resource for kind in kinds])
+    return first_of([kind.resource for kind in kinds])
 
 
 def is_owed(pod: dict, nodes: dict[str, dict]) -> bool:
@@ -136,17 +162,13 @@ def only_pods_hold(home: dict) -> bool:
     return not told and {*remaining, *unexpected} == {"pods"} and (not failure or (count is not None and int(count[1]) == len(unexpected)))
 
 
-def _first_of(names):
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-
-
 def _owners(obj):
     return {reference.get("uid") for reference in obj["metadata"].get("ownerReferences") or []}
 
 
-def _is_own(obj, uids, selectors):
+def _is_own(obj, uids, selectors, workloads):
     # A ReplicaSet carries the labels of its pods.
-    return obj["metadata"]["uid"] in uids or bool(_owners(obj) & uids) or (obj["kind"] in ("Pod", "ReplicaSet") and is_own_pod(obj, selectors))
+    return obj["metadata"]["uid"] in uids or bool(_owners(obj) & uids) or (obj["kind"] in ("Pod", "ReplicaSet") and is_own_pod(obj, selectors, workloads))
 
 
 def _is_automatic(obj):

@@ -21,7 +21,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils import (
     room,
 )
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import look, plan_steps, with_values_file
-from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import check_canary
+from ansible_collections.nanoagent.k8s.plugins.module_utils.canary import changes_pods, check_canary
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER, Cluster, connect
 from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes import eligibility_findings, expected_nodes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.facts import check_kubernetes
@@ -41,7 +41,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.platforms import ask
 from ansible_collections.nanoagent.k8s.plugins.module_utils.priority import SYSTEM_VALUES
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profile_spyderbat import tier_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import container_name, with_profile_defaults
-from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings, workload
 from ansible_collections.nanoagent.k8s.plugins.module_utils.readable_secrets import readable_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sandboxes import runtime_class_findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import SignaturePolicy
@@ -53,6 +53,8 @@ _NEWEST_KUBERNETES = (1, 36)
 _WORKLOADS = ("DaemonSet", "Deployment")
 # Pods that have ended take nothing from their node.
 _RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
+_NO_SURGE = "use max_unavailable in place of max_surge"
+_DELETE_FIRST = "delete the former DaemonSet with its pods first (no agent until the new ones are there)"
 
 
 def work(options: dict, run: Run) -> dict:
@@ -95,8 +97,8 @@ class Preflight:
         self.daemon_set = self.desired[-1] if self.desired else None
         self.steps = self._steps()
         self.rows = expected_nodes(self.daemon_set, self.nodes) if self.daemon_set and not self.no_nodes else []
-        # As the API server would make it, with what it fills in and webhooks add; the template's own where it was not asked.
-        self.pod_spec = self.daemon_set["spec"]["template"]["spec"] if self.daemon_set else {}
+        # As the API server would make it, with what it fills in and webhooks add; where it was not asked the template with the requests.
+        self.pod_spec = room.with_requests(self.daemon_set["spec"]["template"]["spec"]) if self.daemon_set else {}
         self.pod_admitted = False
         # node -> of room.judge_room, for the eligible nodes that are up.
         self.rooms: dict[str, dict] = {}
@@ -248,7 +250,7 @@ class Preflight:
             return [unread("room", self.no_pods.what)]
         priority, may_preempt, shown = self._priority()
         self._judge_rooms(priority, may_preempt)
-        found = room.room_findings(self.rooms, shown)
+        found = room.room_findings(self.rooms, shown, self._side_by_side()[1])
         return found or [finding("room", "skipped", "no eligible node is up")]
 
     def _sizing(self):
@@ -265,12 +267,12 @@ class Preflight:
         for failure in (no_quotas, no_ranges):
             if failure:
                 return [unread("quota", failure.what)]
-        running = [pod["spec"] for pod in self.looked["seen"]["pods"]] if self.looked else []
-        eligible = len(self._eligible_rows())
-        pods = [(self.daemon_set["spec"]["template"], eligible, running)]
-        pods += [(step["desired"]["spec"]["template"], step["desired"]["spec"].get("replicas", 1), []) for step in self.steps if _starts_deployment(step)]
+        # A pod that waits for a port counts too, so that a former one that holds it has to fit beside it all the same.
+        workloads = [workload(self.pod_spec, len(self._eligible_rows()), [pod["spec"] for pod in self._live_pods()], *self._side_by_side())]
+        specs = [step["desired"]["spec"] for step in self.steps if _starts_deployment(step)]
+        workloads += [workload(spec["template"]["spec"], spec.get("replicas", 1)) for spec in specs]
         created = [step["desired"] for step in self.steps if step["action"] == "create" and identity(step["desired"])[1] == namespace]
-        return quota_findings(quotas, ranges, pods, created)
+        return quota_findings(quotas, ranges, workloads, created)
 
     def _pod_security(self):
         namespace = self.options["namespace"]
@@ -305,7 +307,10 @@ class Preflight:
             answers, made = admission.judge_pod(self.cluster, *admission.sample_pod(self.daemon_set, node, missing), titles)
             found += answers
             if made:
-                self.pod_spec, self.pod_admitted = made["spec"], True
+                # A class that the installation makes first the pod of the dry run does without.
+                given = self.daemon_set["spec"]["template"]["spec"]
+                self.pod_spec = {**made["spec"], **({"priorityClassName": given["priorityClassName"]} if "priorityClassName" in given else {})}
+                self.pod_admitted = True
         return found or [finding("admission", "skipped", "without a plan and a namespace there is nothing to be judged: see the checks plan and rights")]
 
     def _image(self):
@@ -385,23 +390,40 @@ class Preflight:
 
     def _judge_rooms(self, priority, may_preempt):
         wanted = {"requests": room.pod_requests(self.pod_spec), "ports": room.host_ports(self.pod_spec)}
-        going = self._giving_way()
-        by_node: dict[str, list[dict]] = {}
+        agents, side_by_side = {pod["metadata"]["uid"] for pod in self._live_pods()}, self._side_by_side()[0]
+        others: dict[str, list[dict]] = {}
+        former: dict[str, list[dict]] = {}
         for pod in self.pods:
-            if pod["uid"] not in going:
-                by_node.setdefault(pod["node"], []).append(pod)
+            if pod["uid"] not in agents:
+                others.setdefault(pod["node"], []).append(pod)
+            elif side_by_side and not (self._is_made_anew() and room.share_a_port(wanted["ports"], pod["ports"])):
+                former.setdefault(pod["node"], []).append(pod)
         names = {row["node"] for row in self._eligible_rows() if row["up"]}
-        nodes = [node for node in self.nodes if node["metadata"]["name"] in names]
-        self.rooms = {
-            node["metadata"]["name"]: room.judge_room(wanted, node, by_node.get(node["metadata"]["name"], []), priority, may_preempt) for node in nodes
-        }
+        for node in self.nodes:
+            name = node["metadata"]["name"]
+            if name in names:
+                self.rooms[name] = room.judge_room(wanted, node, others.get(name, []), priority, may_preempt, former.get(name, []))
 
-    def _giving_way(self):
-        """The uids of the agent's pods that are there, which the new ones take the place of; none where both have to fit for a while."""
-        rolling = (self.daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
-        step = next((step for step in self.steps if step["desired"] and step["desired"]["kind"] == "DaemonSet"), None)
-        surges = str(rolling.get("maxSurge") or "0") not in ("0", "0%") and step and step["action"] != "keep"
-        return set() if surges or not self.looked else {pod["metadata"]["uid"] for pod in self.looked["seen"]["pods"]}
+    def _live_pods(self):
+        """The agent's pods that are there, which the new ones take the place of."""
+        return self.looked["seen"]["pods"] if self.looked else []
+
+    def _side_by_side(self):
+        """(how many of the agent's pods that are there stay at a time until their successor is ready, what makes them go first, as text)."""
+        if self._is_made_anew():
+            return len(self._live_pods()), _DELETE_FIRST
+        step = self._daemon_set_step()
+        # Of a DaemonSet that is only now taken over no more than its spec is named.
+        replaces = changes_pods(step) or "spec" in step["fields"]
+        surge = room.surge(self.daemon_set, len(self._eligible_rows())) if replaces else 0
+        return (surge, _NO_SURGE) if surge else (0, "")
+
+    def _is_made_anew(self):
+        """Whether the DaemonSet is: its former pods stay, but where they hold a port of the node that the new ones need."""
+        return self._daemon_set_step()["action"] == "recreate"
+
+    def _daemon_set_step(self):
+        return next(step for step in self.steps if step["desired"] and step["desired"]["kind"] == "DaemonSet")
 
     def _priority(self):
         """(value, whether pods of lower ones may be ended, as text) of the agent's priority class."""

@@ -246,9 +246,12 @@ def _outcome(cluster, job, urls, seconds):
             problem, fix = f"{cause['reason']}: {cause['detail']}", cause["fix"]
             if cause["final"]:
                 break
-        elif time.monotonic() > begin + _DENIED_AFTER and (denied := _denied(cluster, job)):
-            problem, fix = denied, "change what the message names: quota, pod security level, admission webhook"
-            break
+        elif time.monotonic() > begin + _DENIED_AFTER:
+            denied = _denied(cluster, job)
+            if denied:
+                problem, fix = denied, "change what the message names: quota, pod security level, admission webhook"
+                break
+            problem, fix = "the Job has no pod", "look at the namespace's quota, pod security level and admission webhooks"
         if time.monotonic() > deadline:
             problem = f"no end within {seconds} s" + (f" ({problem})" if problem else "")
             break
@@ -291,7 +294,11 @@ def _said(ended, log):
 
 
 def _denied(cluster, job):
-    """The controller's own word why it cannot make the pod; empty without one."""
+    """The controller's own word why it cannot make the pod; empty without one, or where events cannot be read."""
     selector = f"involvedObject.kind=Job,involvedObject.name={job['metadata']['name']}"
-    events, _version = cluster.list("Event", job["metadata"]["namespace"], fieldSelector=selector)
+    try:
+        events, _version = cluster.list("Event", job["metadata"]["namespace"], fieldSelector=selector)
+    except Failure:
+        # Without that right the pod has to do, which may only be late.
+        return ""
     return next((event.get("message") or "" for event in events if event.get("reason") == "FailedCreate"), "")

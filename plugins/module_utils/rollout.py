@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.coverage import verdicts
-from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import is_behind, newest_revision
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import is_behind, newest_revision, share
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.listing import Listing
 from ansible_collections.nanoagent.k8s.plugins.module_utils.objects import daemon_set_labels
@@ -102,7 +102,7 @@ def nudges(daemon_set: dict, rows: list[dict]) -> list[str]:
     eligible = [row for row in rows if row["eligible"]]
     down = sum(1 for row in rows if row["pod"] and not row["ready"] and row["state"] == "not a real node")
     down += sum(1 for row in eligible if row["state"] == "node down" and not row["ready"])
-    budget = _share(rolling.get("maxUnavailable", 1), len(eligible))
+    budget = share(rolling.get("maxUnavailable", 1), len(eligible))
     missing = sum(1 for row in eligible if row["state"] != "node down" and (not row["ready"] or row["reason"] == "Settling"))
     if not down or missing + down < budget:
         return []
@@ -142,14 +142,7 @@ def _waits_for_its_turn(row):
 def unavailable_budget(daemon_set: dict, count: int) -> int:
     """How many of `count` nodes may be without a ready agent at a time: what maxUnavailable allows, at least one. Pure."""
     rolling = (daemon_set["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
-    return max(1, _share(rolling.get("maxUnavailable", 1), count))
-
-
-def _share(value, count):
-    """maxUnavailable as a number; a percentage is rounded up, as the controller does."""
-    if isinstance(value, int):
-        return value
-    return math.ceil(count * int(value.rstrip("%")) / 100)
+    return max(1, share(rolling.get("maxUnavailable", 1), count))
 
 
 def relevant_events(events: list[dict], daemon_set: dict, manager: str) -> list[dict]:

@@ -3,18 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Is there room for one more pod on a node, who would have to go for it, and where would it starve? Pure.
 
-Source: Kubernetes, component-helpers/resource/helpers.go (PodRequests) and the scheduler's plugins noderesources, nodeports
-and defaultpreemption, read at 1.36. Disruption budgets, which the scheduler breaks only where it must, are not looked at.
+Source: Kubernetes, component-helpers/resource/helpers.go (PodRequests), pkg/apis/core/v1/defaults.go (SetDefaults_Pod) and the
+scheduler's plugins noderesources, nodeports and defaultpreemption, read at 1.36. Disruption budgets, which the scheduler breaks
+only where it must, are not looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
+from ansible_collections.nanoagent.k8s.plugins.module_utils.daemon_sets import share
 from ansible_collections.nanoagent.k8s.plugins.module_utils.findings import count, finding, names
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kube_syntax import amount
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at
 
 _POD_LEVEL = ("cpu", "memory")
 _BINARY_SHOWN = ("memory", "ephemeral-storage", "hugepages-")
@@ -66,6 +69,22 @@ def pod_requests(spec: dict, status: dict | None = None) -> dict[str, Decimal]:
     return total
 
 
+def with_requests(spec: dict) -> dict:
+    """The spec of a pod template as a pod has it: what a container limits without requesting it, the API server has it request."""
+    return with_resources(spec, lambda given: {**given, "requests": {**(given.get("limits") or {}), **(given.get("requests") or {})}})
+
+
+def with_resources(spec: dict, change: Callable[[dict], dict]) -> dict:
+    """A pod's spec with other resources of its containers and init containers. change: from {"requests", "limits"} to such, parts may be missing."""
+    lists = [key for key in ("containers", "initContainers") if spec.get(key)]
+    return {**spec, **{key: [{**one, "resources": change(one.get("resources") or {})} for one in spec[key]] for key in lists}}
+
+
+def surge(daemon_set: dict, nodes: int) -> int:
+    """On how many of so many nodes an update may run the new pod beside the old one."""
+    return share(at(daemon_set, "spec", "updateStrategy", "rollingUpdate", "maxSurge") or 0, nodes)
+
+
 def host_ports(spec: dict) -> set[tuple[str, str, int]]:
     """(address, protocol, port) of each port of the node that a pod takes; in the host's network these are all its ports."""
     taken = set()
@@ -77,16 +96,24 @@ def host_ports(spec: dict) -> set[tuple[str, str, int]]:
     return taken
 
 
-def judge_room(wanted: dict, node: dict, pods: list[dict], priority: int, may_preempt: bool) -> dict:
+def share_a_port(one: Iterable[tuple[str, str, int]], other: Iterable[tuple[str, str, int]]) -> bool:
+    """Whether two pods cannot be on one node for their ports; both: of host_ports."""
+    return any(_clash(port, taken) for port in one for taken in other)
+
+
+def judge_room(wanted: dict, node: dict, pods: list[dict], priority: int, may_preempt: bool, former: Sequence[dict] = ()) -> dict:
     """Where one more pod would stand on a node.
 
     wanted: {"requests": of pod_requests, "ports": of host_ports}. node: a Node object. pods: bare_pod of each that is bound
-    there and stays. Returns {"room": fits|preempts|starves, "short": [text], "victims": [pod], "left": {"cpu", "memory"}}; left
-    is what the node could still give, below zero where it starves.
+    there and stays. former: bare_pod of those that go when the new one is ready, and not before.
+    Returns {"room": fits|preempts|starves, "short": [text], "beside": whether only the former ones are in the way, "victims": [pod],
+    "left": {"cpu", "memory"}}; left is what the node could still give, below zero where it starves.
     """
     allocatable = {name: _number(text) for name, text in ((node.get("status") or {}).get("allocatable") or {}).items()}
+    others, pods = pods, [*pods, *former]
     short = _short(wanted, allocatable, pods)
-    result = {"room": "fits", "short": short, "victims": [], "left": _left(wanted, allocatable, pods)}
+    beside = bool(short) and not _short(wanted, allocatable, others)
+    result = {"room": "fits", "short": short, "beside": beside, "victims": [], "left": _left(wanted, allocatable, pods)}
     if not short:
         return result
     lower = [pod for pod in pods if pod["priority"] < priority] if may_preempt else []
@@ -103,17 +130,21 @@ def judge_room(wanted: dict, node: dict, pods: list[dict], priority: int, may_pr
     return {**result, "room": "preempts", "victims": victims}
 
 
-def room_findings(judged: dict[str, dict], priority: str) -> list[dict]:
-    """The findings of the check room. judged: node -> of judge_room. priority: the pods' class and value, as text."""
+def room_findings(judged: dict[str, dict], priority: str, instead: str = "") -> list[dict]:
+    """The findings of the check room.
+
+    judged: node -> of judge_room. priority: the pods' class and value, as text. instead: what makes the former pods go first, as text.
+    """
     found = []
     for short, nodes in _grouped(judged, "starves"):
-        fix = f"give the agent a higher priority class than {priority}, lower resources.requests, or free what is short"
+        fix = f"{_in_place(judged, nodes, instead)}give the agent a higher priority class than {priority}, lower resources.requests, or free what is short"
         found.append(finding("room", "error", f"no room: {short}", fix, nodes=nodes))
     for short, nodes in _grouped(judged, "preempts"):
         victims = [name for node in nodes for name in judged[node]["victims"]]
         more = f" and {len(victims) - _VICTIMS_SHOWN} more" if len(victims) > _VICTIMS_SHOWN else ""
         evidence = f"{short}; with {priority} the scheduler would end {', '.join(victims[:_VICTIMS_SHOWN])}{more}"
-        found.append(finding("room", "warning", evidence, "free room, lower resources.requests, or accept it", nodes=nodes))
+        fix = f"{_in_place(judged, nodes, instead)}free room, lower resources.requests, or accept it"
+        found.append(finding("room", "warning", evidence, fix, nodes=nodes))
     fits = {node: one for node, one in judged.items() if one["room"] == "fits"}
     if fits:
         tightest = min(fits, key=lambda node: (fits[node]["left"]["memory"], node))
@@ -173,7 +204,7 @@ def _short(wanted, allocatable, pods):
         if value and value > free:
             found.append(f"{name}: {shown(name, value)} wanted, {shown(name, max(free, Decimal(0)))} of {shown(name, allocatable.get(name, Decimal(0)))} free")
     for _address, protocol, port in sorted(wanted["ports"]):
-        if any(_clash((_address, protocol, port), taken) for pod in pods for taken in pod["ports"]):
+        if any(share_a_port([(_address, protocol, port)], pod["ports"]) for pod in pods):
             found.append(f"port {port}/{protocol} of the node is taken")
     return found
 
@@ -188,12 +219,17 @@ def _left(wanted, allocatable, pods):
 
 
 def _grouped(judged, room):
-    """[(what is short, nodes)], most nodes first."""
+    """[(what is short, nodes)], most nodes first; those where only former pods are in the way apart."""
     groups: dict[str, list[str]] = {}
     for node, one in sorted(judged.items()):
         if one["room"] == room:
-            groups.setdefault(", ".join(one["short"]), []).append(node)
+            groups.setdefault(", ".join(one["short"]) + (" beside the former pod" if one["beside"] else ""), []).append(node)
     return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+def _in_place(judged, nodes, instead):
+    """The beginning of a fix for nodes of one group."""
+    return f"{instead}, " if instead and judged[nodes[0]]["beside"] else ""
 
 
 def describe_room(one: dict) -> str:

@@ -87,6 +87,31 @@ def test_a_namespace_of_ours_stays_while_others_use_it(run_tasks, installed, gad
     assert changes(last) == [f"Namespace {name}"] and last["kept"] == [] and name not in kubectl("get", CLUSTER_SCOPED, "-o", "name")
 
 
+def test_what_another_installation_uses_stays_and_the_last_one_takes_the_namespace(run_tasks, installed, options, kubectl, name):
+    """As the message about a stranger's object advises: the second installation uses the first one's account and priority class."""
+    small = {"resources": {"requests": {"cpu": "1m", "memory": "1Mi"}}}
+    second = {**options, **small, "name": f"{name}-b", "image": IMAGE, "wait": False, "create_namespace": False}
+    second |= {"service_account": installed["name"], "create_service_account": False, "priority_class": {"name": name, "create": False}}
+    remove = {AGENT: installed}
+    [made] = run_tasks([{AGENT: second}])
+    assert made["changed"], made
+    [predicted] = run_tasks([remove], "--check")
+    [gone, again] = run_tasks([remove, remove])
+    account, user = f"ServiceAccount {name}/{installed['name']}", f"DaemonSet {name}/{name}-b"
+    used = {line for line in gone["kept"] if "in use by" in line}
+    assert used == {f"{account}: in use by {user}", f"PriorityClass {name}: in use by {user}"}, gone
+    assert gone["actions"] == predicted["actions"] and gone["kept"] == predicted["kept"]
+    assert {"release"} == {action["action"] for action in gone["actions"] if action["object"] in (account, f"PriorityClass {name}")}
+    assert kubectl("get", "serviceaccount", installed["name"], "-n", name, "-o", "name") and kubectl("get", "priorityclass", name, "-o", "name")
+    assert not again["changed"], again
+    # Of neither any more: who wants them gone deletes them.
+    kubectl("delete", "serviceaccount", installed["name"], "-n", name)
+    kubectl("delete", "priorityclass", name)
+    [last] = run_tasks([{AGENT: {**installed, "name": f"{name}-b"}}])
+    assert last["changed"] and not last["kept"], last
+    assert not kubectl("get", "namespace", name, "--ignore-not-found", "-o", "name")
+
+
 def test_what_has_not_our_label_stays(run_tasks, options, kubectl, name):
     kubectl("create", "namespace", name)
     kubectl("create", "configmap", name, "-n", name)

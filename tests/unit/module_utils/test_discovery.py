@@ -41,11 +41,17 @@ def test_what_a_namespace_can_hold():
     assert discovery.versions_of(document) == [("v1", [kind("Pod", "v1", "pods")]), ("views.example/v1", [])]
 
 
-def test_a_version_whose_server_is_away_is_not_known_unless_it_shows_only_views():
+def test_a_version_whose_server_is_away_is_not_known_even_if_it_has_shown_only_views():
     document = aggregated(away__example={"v1": None, "v1beta1": [resource("things", "Thing")]}, metrics__k8s__io={"v1beta1": None}, known__example={"v1": None})
     document["items"][2]["versions"][0]["resources"] = [resource("views", "View", verbs=["get", "list"])]
     things = [kind("Thing", "away.example/v1beta1", "things")]
-    assert discovery.versions_of(document) == [("away.example/v1", None), ("away.example/v1beta1", things), ("known.example/v1", [])]
+    silent = [("metrics.k8s.io/v1beta1", None), ("known.example/v1", None)]
+    assert discovery.versions_of(document) == [("away.example/v1", None), ("away.example/v1beta1", things), *silent]
+
+
+def test_measurements_of_a_server_that_answers_need_no_listing():
+    document = aggregated(metrics__k8s__io={"v1beta1": [resource("pods", "PodMetrics", verbs=["get", "list"])]})
+    assert discovery.versions_of(document) == [("metrics.k8s.io/v1beta1", [])]
 
 
 def test_a_server_that_only_names_its_groups():
@@ -53,7 +59,7 @@ def test_a_server_that_only_names_its_groups():
         {"name": "apps", "versions": [{"groupVersion": "apps/v1beta1"}, {"groupVersion": "apps/v1"}], "preferredVersion": {"groupVersion": "apps/v1"}},
         {"name": "metrics.k8s.io", "versions": [{"groupVersion": "metrics.k8s.io/v1"}], "preferredVersion": {"groupVersion": "metrics.k8s.io/v1"}},
     ]}  # fmt: skip
-    assert discovery.versions_of(groups) is None and discovery.named_versions(groups) == ["apps/v1", "apps/v1beta1"]
+    assert discovery.versions_of(groups) is None and discovery.named_versions(groups) == ["apps/v1", "apps/v1beta1", "metrics.k8s.io/v1"]
     assert discovery.named_versions({"kind": "APIVersions", "versions": ["v1"]}) == ["v1"]
     scale = {"name": "things/scale", "kind": "Scale", "namespaced": True, "verbs": ALL}
     document = {"kind": "APIResourceList", "resources": [{"name": "things", "kind": "Thing", "namespaced": True, "verbs": ALL}, scale, {"name": "broken"}]}

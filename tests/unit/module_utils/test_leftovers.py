@@ -20,7 +20,9 @@ NODES = {name: {"kind": "Node", "metadata": {"name": name}, "status": {"conditio
 def obj(kind, name="x", labels=None, owners=(), status=None, spec=None, **metadata):
     metadata = {"name": name, "namespace": "n", "uid": next(UIDS), "labels": labels or {}, **metadata}
     if owners:
-        metadata["ownerReferences"] = [{"uid": owner["metadata"]["uid"], "controller": True} for owner in owners]
+        metadata["ownerReferences"] = [
+            {"uid": owner["metadata"]["uid"], "kind": owner["kind"], "name": owner["metadata"]["name"], "controller": True} for owner in owners
+        ]
     return {"kind": kind, "metadata": metadata, "spec": spec or {}, "status": status or {}}
 
 
@@ -33,8 +35,29 @@ def test_pods_are_ours_by_the_labels_of_every_workload():
     selectors = leftovers.own_selectors("n", [monitor, obj("ConfigMap")], {"old": "labels"})
     assert selectors == [OWN, {"old": "labels"}, {"app": "monitor"}]
     assert leftovers.own_selectors("n", []) == [OWN]
-    assert leftovers.is_own_pod(pod(labels={"app": "monitor", "more": "x"}), selectors)
-    assert not leftovers.is_own_pod(pod(labels={"app.kubernetes.io/name": "nanoagent"}), selectors)
+    assert leftovers.is_own_pod(pod(labels={"app": "monitor", "more": "x"}), selectors, set())
+    assert not leftovers.is_own_pod(pod(labels={"app.kubernetes.io/name": "nanoagent"}), selectors, set())
+
+
+def test_a_pod_that_another_workload_keeps_is_not_ours_whatever_its_labels():
+    monitor, theirs = obj("Deployment", name="monitor"), obj("Deployment", name="monitor-theirs")
+    workloads = leftovers.own_workloads("n", "n", [monitor, obj("ConfigMap")])
+    assert workloads == {("DaemonSet", "n", "n"), ("Deployment", "n", "monitor")}
+    labels = {"app": "monitor", "pod-template-hash": "5f"}
+
+    def is_own(*owners, **more):
+        return leftovers.is_own_pod(pod(labels={**labels, **more}, owners=owners), [{"app": "monitor"}], workloads)
+
+    # The DaemonSet may be gone already.
+    assert is_own() and is_own(obj("DaemonSet", name="n")) and is_own(monitor) and is_own(obj("ReplicaSet", name="monitor-5f"))
+    assert not is_own(theirs) and not is_own(obj("ReplicaSet", name="monitor-theirs-5f")) and not is_own(obj("DaemonSet", name="m"))
+    assert not is_own(obj("ReplicaSet", name="monitor-5f"), **{"pod-template-hash": "6a"})
+
+
+def test_what_keeps_an_object():
+    assert leftovers.controller_of(pod()) is None and leftovers.controller_of({"metadata": {"ownerReferences": [{"kind": "Bundle", "name": "x"}]}}) is None
+    assert leftovers.controller_of(pod(owners=[obj("StatefulSet", name="s")])) == ("StatefulSet", "n", "s")
+    assert leftovers.controller_of(pod(owners=[obj("ReplicaSet", name="r-5f")])) == ("ReplicaSet", "n", "r-5f")
 
 
 def test_an_orphan_is_ours_and_has_no_controller():
@@ -60,7 +83,7 @@ def test_what_is_foreign():
         {**obj("Secret"), "type": "kubernetes.io/service-account-token"},
         obj("PersistentVolumeClaim", deletionTimestamp="2026-03-01T12:00:00Z"),
     ]
-    assert leftovers.foreign_objects(theirs + not_theirs, [daemon_set], [OWN]) == theirs
+    assert leftovers.foreign_objects(theirs + not_theirs, [daemon_set], [OWN], {("DaemonSet", "n", "x")}) == theirs
     assert leftovers.summary_of(theirs) == "Pod n/x, Secret n/x, ConfigMap n/x and 2 more"
     assert leftovers.summary_of(theirs[:1]) == "Pod n/x"
 
@@ -87,7 +110,7 @@ def test_of_any_kind_what_controllers_put_into_every_namespace_is_nobodys():
         of_group(olm, "ClusterServiceVersion", name="copy", labels={"olm.copiedFrom": "elsewhere"}),
         of_group(calico, "NetworkPolicy", name="knp.default.theirs"),
     ]
-    assert leftovers.foreign_objects(theirs + automatic, [], [OWN]) == theirs
+    assert leftovers.foreign_objects(theirs + automatic, [], [OWN], set()) == theirs
 
 
 def test_what_belongs_to_an_object_that_is_there_is_not_told_beside_it():
@@ -98,14 +121,14 @@ def test_what_belongs_to_an_object_that_is_there_is_not_told_beside_it():
     ending = obj("Job", deletionTimestamp="2026-03-01T12:00:00Z")
     alone = [obj("Pod", owners=[ending]), obj("Report", owners=[cluster_wide])]
     derived = [obj("Endpoint", owners=[own_pod]), replica_set, obj("Pod", owners=[replica_set]), obj("ReplicaSet", labels=OWN)]
-    assert leftovers.foreign_objects([own_pod, *derived, ending, deployment, *alone], [daemon_set], [OWN]) == [deployment, *alone]
+    assert leftovers.foreign_objects([own_pod, *derived, ending, deployment, *alone], [daemon_set], [OWN], set()) == [deployment, *alone]
 
 
 def test_an_object_that_two_groups_serve_is_told_once_and_a_view_not_at_all():
     ingress = of_group("networking.k8s.io/v1", "Ingress")
     view = of_group("example.com/v1", "View")
     del view["metadata"]["uid"]
-    assert leftovers.foreign_objects([ingress, {**ingress, "apiVersion": "extensions/v1beta1"}, view], [], []) == [ingress]
+    assert leftovers.foreign_objects([ingress, {**ingress, "apiVersion": "extensions/v1beta1"}, view], [], [], set()) == [ingress]
 
 
 def test_kinds_of_which_nobody_misses_an_object():

@@ -11,6 +11,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nanoagent.k8s.plugins.module_utils import admission, findings
 from ansible_collections.nanoagent.k8s.plugins.module_utils.agent import work as install
+from ansible_collections.nanoagent.k8s.plugins.module_utils.client import FIELD_MANAGER
 from ansible_collections.nanoagent.k8s.plugins.module_utils.expected_nodes import eligibility_findings, expected_nodes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.job import Run
@@ -35,10 +36,14 @@ def node(name="n1", cpu="4", memory="8Gi", kernel="6.8.0", arch="amd64", ready="
 
 
 class World:
-    """What a server holds, by path of the list. refused: (verb, plural) that are forbidden. deny: message with which a pod is refused."""
+    """What a server holds, by path of the list.
 
-    def __init__(self, *nodes, namespaces=(), refused=(), deny="", version=("1", "36"), **lists):
+    refused: (verb, plural) that are forbidden. deny: message with which a pod is refused. container: fields that a webhook gives a pod's.
+    """
+
+    def __init__(self, *nodes, namespaces=(), refused=(), deny="", version=("1", "36"), container=None, **lists):
         self.lists = {"nodes": list(nodes), **lists}
+        self.container = container or {}
         self.namespaces = dict(namespaces)
         self.refused, self.deny, self.version = set(refused), deny, version
 
@@ -65,7 +70,9 @@ class World:
         assert query["dryRun"] == "All", (method, path)
         if plural == "pods" and self.deny:
             return 403, status(403, self.deny)
-        return 201, {"metadata": {"name": "x"}, "spec": daemon_set()["spec"]["template"]["spec"]}
+        made = daemon_set()["spec"]["template"]["spec"]
+        made["containers"][0] |= self.container
+        return 201, {"metadata": {"name": "x"}, "spec": made}
 
 
 def status(code, message):
@@ -266,6 +273,137 @@ def test_room_with_and_without_a_class():
     # A class that the cluster has already.
     there = World(node("n1"), pods=[pod("big", "n1", "3950m")], priorityclasses=[{"metadata": {"name": "p"}, "value": 7}])
     assert results(look_ahead(there, priority_class={"name": "p", "create": False}))["room"] == ["warning"]
+
+
+LIMITS_ONLY = {"limits": {"cpu": "2", "memory": "4Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("world", "given"),
+    [({}, {}), ({"namespaces": [("nanoagent", {})]}, {"skip": ["image", "rights", "admission"]}), ({"refused": [("create", "pods")]}, {})],
+)
+def test_a_template_that_only_limits_needs_what_its_pods_will_request(world, given):
+    result = look_ahead(World(node("small", "1", "2Gi"), node("large"), **world), resources=LIMITS_ONLY, **given)
+    [found, _fits] = by_check(result)["room"]
+    assert found["nodes"] == ["small"] and "cpu: 2 wanted, 1 of 1 free, memory: 4096Mi wanted, 2048Mi of 2048Mi free" in found["evidence"]
+
+
+def quota(hard, used, **spec):
+    return {
+        "kind": "ResourceQuota",
+        "metadata": {"namespace": "nanoagent", "name": "q"},
+        "spec": {"hard": hard, **spec},
+        "status": {"hard": hard, "used": used},
+    }
+
+
+def test_a_quota_judges_the_pod_that_was_admitted():
+    lists = {"resourcequotas": [quota({"requests.cpu": "1"}, {})], "namespaces": [("nanoagent", {})]}
+    changed = World(node(), **lists, container={"resources": {"requests": {"cpu": "1"}}})
+    assert results(look_ahead(changed, resources=LIMITS_ONLY))["quota"] == ["ok"]
+    [found] = by_check(look_ahead(World(node(), **lists, refused=[("create", "pods")]), resources=LIMITS_ONLY))["quota"]
+    assert found["result"] == "error" and "requests.cpu: 2 more wanted" in found["evidence"]
+
+
+def test_a_quota_counts_the_pod_with_its_class_which_the_dry_run_did_without():
+    scope = {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["agent"]}]}
+    world = World(node(), namespaces=[("nanoagent", {})], resourcequotas=[quota({"pods": "0"}, {}, scopeSelector=scope)])
+    [found] = by_check(look_ahead(world, priority_class={"name": "agent", "value": 1000}))["quota"]
+    assert found["result"] == "error" and "pods: 1 more wanted" in found["evidence"]
+
+
+class Installed(World):
+    """An agent of another image runs on its nodes and takes cpu there. selector: of its DaemonSet; ports: those of its container."""
+
+    def __init__(self, *nodes, cpu="100m", selector=None, ports=(), **more):
+        former = daemon_set()
+        former["metadata"] |= {"uid": "set"}
+        former["spec"]["selector"] = selector or former["spec"]["selector"]
+        spec = former["spec"]["template"]["spec"]
+        spec["containers"][0] |= {"image": IMAGE.replace("ab", "cd"), "resources": {"requests": {"cpu": cpu}}, "ports": list(ports)}
+        self.daemon_set = former
+        self.agents = []
+        for one in nodes:
+            name = one["metadata"]["name"]
+            pod = {"metadata": {"name": name, "namespace": "nanoagent", "uid": f"of-{name}", "labels": {}}, "spec": {**spec, "nodeName": name}}
+            self.agents.append({**pod, "status": {"phase": "Running"}})
+        super().__init__(*nodes, namespaces=[("nanoagent", {})], pods=self.agents, **more)
+
+    def answer(self, method, path, query):
+        if method == "GET" and path.endswith("/namespaces/nanoagent/pods"):
+            return 200, {"items": self.agents, "metadata": {"resourceVersion": "1"}}
+        if method == "GET" and path.endswith("/daemonsets/nanoagent"):
+            return 200, self.daemon_set
+        return super().answer(method, path, query)
+
+
+EXPRESSIONS = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
+SURGE = {"max_surge": 1, "max_unavailable": "0"}
+TAKES_A_PORT = {"host_network": True, "metrics": {"scrape": "annotations"}}
+METRICS_PORT = {"containerPort": 9464, "hostPort": 9464}
+NO_SURGE, DELETE_FIRST = "use max_unavailable in place of max_surge", "delete the former DaemonSet with its pods first"
+
+
+@pytest.mark.parametrize(
+    ("pods", "selector", "given", "lacking", "fix"),
+    [
+        (3, None, {}, None, ""),
+        (3, None, SURGE, "pods: 1 more wanted, 0 of 3 left, while new pods run beside the former ones", f"raise the quota by 1, or {NO_SURGE}"),
+        (4, None, SURGE, None, ""),
+        (4, None, {**SURGE, "max_surge": "50%"}, "pods: 2 more wanted, 1 of 4 left, while", f"raise the quota by 1, or {NO_SURGE}"),
+        (5, EXPRESSIONS, {}, "pods: 3 more wanted, 2 of 5 left, while", f"raise the quota by 1, or {DELETE_FIRST}"),
+        # A new pod that waits for the former one's port is there, too.
+        (5, EXPRESSIONS, TAKES_A_PORT, "pods: 3 more wanted, 2 of 5 left, while", f"raise the quota by 1, or {DELETE_FIRST}"),
+        (6, EXPRESSIONS, {}, None, ""),
+    ],
+)
+def test_old_and_new_pods_have_to_fit_the_quota_side_by_side(pods, selector, given, lacking, fix):
+    nodes = [node(f"n{number}") for number in range(3)]
+    world = Installed(*nodes, selector=selector, ports=[METRICS_PORT], resourcequotas=[quota({"pods": str(pods)}, {"pods": "3"})])
+    result = look_ahead(world, force_conflicts=True, **given)
+    [found] = by_check(result)["quota"]
+    assert ("recreate 1" in result["plan"]) is bool(selector)
+    assert found["result"] == ("error" if lacking else "ok") and (lacking or "") in found["evidence"] and found["fix"].startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("selector", "given", "ports", "instead"),
+    [
+        (None, {}, (), None),
+        (None, SURGE, (), NO_SURGE),
+        (EXPRESSIONS, {}, (), DELETE_FIRST),
+        # The former one goes first, since it holds the port.
+        (EXPRESSIONS, TAKES_A_PORT, [METRICS_PORT], None),
+        (EXPRESSIONS, TAKES_A_PORT, [{**METRICS_PORT, "hostPort": 1}], DELETE_FIRST),
+    ],
+)
+def test_old_and_new_pods_have_to_fit_the_node_side_by_side(selector, given, ports, instead):
+    world = Installed(node(), cpu="3950m", selector=selector, ports=ports)
+    found = by_check(look_ahead(world, force_conflicts=True, skip=["image", "rights", "admission"], **given))["room"][0]
+    assert found["result"] == ("error" if instead else "ok")
+    assert instead is None or found["fix"].startswith(instead) and "cpu: 100m wanted, 50m of 4 free beside the former pod" in found["evidence"]
+
+
+def test_a_surge_goes_nowhere_where_a_webhook_gives_the_pod_a_port_of_the_node():
+    world = Installed(node(), ports=[METRICS_PORT], container={"ports": [METRICS_PORT], "resources": {}})
+    found = by_check(look_ahead(world, force_conflicts=True, **SURGE))["room"][0]
+    assert found["result"] == "error" and found["fix"].startswith(NO_SURGE) and "port 9464/TCP of the node is taken beside the former pod" in found["evidence"]
+
+
+def test_what_replaces_no_pod_needs_no_room_for_two():
+    class Unchanged(Installed):
+        """The live template is the one that is wanted, and ours."""
+
+        def __init__(self, *nodes, **more):
+            super().__init__(*nodes, **more)
+            fields = {"f:spec": {f"f:{key}": {} for key in ("selector", "template")}}
+            self.daemon_set = daemon_set({"local_storage": False})
+            self.daemon_set["metadata"] |= {"uid": "set", "managedFields": [{"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}]}
+
+    full = {"cpu": "3950m", "resourcequotas": [quota({"pods": "1"}, {"pods": "1"})]}
+    for kind, result in ((Unchanged, "ok"), (Installed, "error")):
+        told = results(look_ahead(kind(node(), **full), force_conflicts=True, skip=["image", "rights", "admission"], **SURGE))
+        assert told["quota"] == told["room"] == [result]
 
 
 def test_the_vendor_s_free_tier_and_the_kernel_of_a_foreign_image():

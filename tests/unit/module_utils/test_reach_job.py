@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.nanoagent.k8s.plugins.module_utils import reach_job
 from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluster
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
@@ -184,9 +185,12 @@ def test_what_several_nodes_found_is_told_once():
     assert gathered(found("a"), 1) == found("a")
 
 
-def run(logs, exit_code=0):
-    """(outcome of the Job whose pod has ended, what each reading of its log says in turn; how often the log was read)."""
-    job, said = objects()[0], iter(logs)
+def run(logs, exit_code=0, events=(200, {"items": []}), late=0, seconds=60):
+    """(outcome of the Job whose pod has ended, what each reading of its log says in turn; how often the log was read).
+
+    events: the answer to a list of events. late: how many lists of pods are without it. seconds: that the Job has.
+    """
+    job, said, absent = objects()[0], iter(logs), iter([True] * late)
     ended = {"name": "reach", "state": {"terminated": {"exitCode": exit_code}}}
     pod_seen = {"metadata": {"name": "p", "namespace": "n"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Succeeded", "containerStatuses": [ended]}}
 
@@ -195,12 +199,14 @@ def run(logs, exit_code=0):
             text = next(said)
             return (200, text.encode()) if isinstance(text, str) else text
         if path.endswith("/pods"):
-            return 200, {"items": [pod_seen], "metadata": {"resourceVersion": "1"}}
+            return 200, {"items": [] if next(absent, False) else [pod_seen], "metadata": {"resourceVersion": "1"}}
+        if path.endswith("/events"):
+            return events
         return 200, {**job, "metadata": {**job["metadata"], "uid": "u"}} if method == "PATCH" else {}
 
     with FakeApiServer(answer) as server:
         cluster = Cluster({**dict.fromkeys(connection_argument_spec()), "host": server.url, "api_key": "a-token-of-this-test"})
-        outcome = run_reach(cluster, [job], 1, 60)
+        outcome = run_reach(cluster, [job], 1, seconds)
         return outcome, sum(path.endswith("/log") for _method, path, _query in server.seen)
 
 
@@ -226,6 +232,30 @@ def test_a_log_that_cannot_be_read_for_a_moment_is_read_again():
     line = json.dumps({"url": URL, "ok": True, "status": 200})
     outcome, reads = run([refusal(500, "the kubelet is busy")] * 6 + [line])
     assert [entry["url"] for entry in outcome["results"]] == [URL] and outcome["problem"] == "" and reads > 1
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """Looks follow each other at once, and the controller is soon asked why there is no pod."""
+    monkeypatch.setattr(reach_job, "_POLL", 0)
+    monkeypatch.setattr(reach_job, "_DENIED_AFTER", 0)
+
+
+FORBIDDEN_EVENTS = refusal(403, 'events is forbidden: User "u" cannot list resource "events" in API group "" in the namespace "n"')
+
+
+@pytest.mark.parametrize("events", [FORBIDDEN_EVENTS, (200, {"items": [{"reason": "SuccessfulCreate", "message": "made"}]})])
+def test_a_pod_that_is_late_is_waited_for_whether_events_can_be_read_or_not(no_waiting, events):
+    line = json.dumps({"url": URL, "ok": True, "status": 200})
+    outcome, _reads = run([line], events=events, late=3)
+    assert [entry["url"] for entry in outcome["results"]] == [URL] and outcome["problem"] == "" and outcome["node"] == "n1"
+
+
+def test_a_job_that_gets_no_pod_is_told_with_the_cause_where_it_can_be_read(no_waiting):
+    outcome, _reads = run([], events=(200, {"items": [{"reason": "FailedCreate", "message": "exceeded quota"}]}), late=9)
+    assert outcome["problem"] == "exceeded quota" and "quota" in outcome["fix"]
+    outcome, _reads = run([], events=FORBIDDEN_EVENTS, late=100000, seconds=1)
+    assert outcome["results"] == [] and outcome["problem"] == "no end within 1 s (the Job has no pod)" and "quota" in outcome["fix"]
 
 
 def test_the_log_of_a_program_that_could_not_ask_is_read_once():

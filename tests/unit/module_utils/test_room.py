@@ -6,7 +6,18 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from ansible_collections.nanoagent.k8s.plugins.module_utils.room import bare_pod, describe_room, host_ports, judge_room, pod_requests, room_findings, shown
+from ansible_collections.nanoagent.k8s.plugins.module_utils.room import (
+    bare_pod,
+    describe_room,
+    host_ports,
+    judge_room,
+    pod_requests,
+    room_findings,
+    share_a_port,
+    shown,
+    surge,
+    with_requests,
+)
 
 GIBIBYTE = 1 << 30
 
@@ -46,6 +57,38 @@ def numbers(requests):
 )
 def test_what_a_pod_takes(spec, expected):
     assert numbers(pod_requests(spec)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"),
+    [
+        ({"limits": {"cpu": "2", "memory": "4Gi"}}, {"cpu": 2, "memory": 4 * GIBIBYTE}),
+        ({"limits": {"cpu": "2", "memory": "4Gi"}, "requests": {"cpu": "100m"}}, {"cpu": 0.1, "memory": 4 * GIBIBYTE}),
+        ({"requests": {"cpu": "100m"}}, {"cpu": 0.1}),
+        (None, {}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_what_a_container_limits_it_requests(kind, resources, expected):
+    spec = {"containers": [], "hostNetwork": True, kind: [{"name": "c", "resources": resources}]}
+    made = with_requests(spec)
+    assert numbers(pod_requests(made)) == pytest.approx(expected) and with_requests(made) == made
+    assert made["hostNetwork"] and spec[kind] == [{"name": "c", "resources": resources}]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "nodes", "expected"),
+    [
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}}, 10, 0),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 2}}, 10, 2),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "10%"}}, 11, 2),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "0%"}}, 11, 0),
+        ({"type": "OnDelete"}, 10, 0),
+        (None, 10, 0),
+    ],
+)
+def test_how_many_new_pods_stand_beside_old_ones(strategy, nodes, expected):
+    assert surge({"spec": {"updateStrategy": strategy}}, nodes) == expected
 
 
 def test_a_resize_that_is_not_taken_back_yet_counts():
@@ -113,6 +156,35 @@ def test_where_a_pod_would_stand(pods, priority, ports, expected):
 
 def test_a_class_that_displaces_nobody_starves():
     assert judge_room(wanted(), node(), [pod("a", "2")], 100, False)["room"] == "starves"
+
+
+@pytest.mark.parametrize(
+    ("others", "former", "expected"),
+    [
+        ([], [pod("old", "1.5")], ("fits", False)),
+        ([], [pod("old", "1.6")], ("starves", True)),
+        ([pod("a", "1")], [pod("old", "1")], ("starves", True)),
+        # There would be none without them either.
+        ([pod("a", "2")], [pod("old", "1")], ("starves", False)),
+        ([], [pod("old", ports=[ANY])], ("starves", True)),
+        ([pod("a", "1", priority=-1)], [pod("old", "1")], ("preempts", True)),
+    ],
+)
+def test_a_former_pod_that_stays_until_the_new_one_is_ready_is_in_the_way(others, former, expected):
+    judged = judge_room(wanted(ports=[ANY]), node(), others, 0, True, former)
+    assert (judged["room"], judged["beside"]) == expected
+
+
+def test_findings_tell_nodes_where_only_the_former_pod_is_in_the_way_apart():
+    judged = {"n1": judge_room(wanted(), node(), [], 0, True, [pod("old", "2")]), "n2": judge_room(wanted(), node(), [pod("a", "2")], 0, True)}
+    other, former = room_findings(judged, "priority 0", "use max_unavailable")
+    assert former["nodes"] == ["n1"] and former["evidence"] == "no room: cpu: 500m wanted, 0 of 2 free beside the former pod"
+    assert former["fix"].startswith("use max_unavailable, give the agent a higher priority class than priority 0")
+    assert other["nodes"] == ["n2"] and "former" not in other["evidence"] and other["fix"].startswith("give the agent")
+
+
+def test_ports_that_two_pods_cannot_both_have():
+    assert share_a_port({ANY}, {("10.0.0.1", "TCP", 9464)}) and not share_a_port({ANY}, {("0.0.0.0", "UDP", 9464)}) and not share_a_port(set(), {ANY})
 
 
 def test_findings_say_what_is_short_and_who_would_go():

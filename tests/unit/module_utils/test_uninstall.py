@@ -13,6 +13,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.client import Cluste
 from ansible_collections.nanoagent.k8s.plugins.module_utils.connection import connection_argument_spec
 from ansible_collections.nanoagent.k8s.plugins.module_utils.failure import Failure
 from ansible_collections.nanoagent.k8s.plugins.module_utils.kinds import KINDS
+from ansible_collections.nanoagent.k8s.plugins.module_utils.made_objects import own_pod_labels
 from ansible_collections.nanoagent.k8s.plugins.module_utils.uninstall import absent
 from ansible_collections.nanoagent.k8s.tests.unit.fakes.api_server import FakeApiServer
 
@@ -22,11 +23,14 @@ UIDS = (f"uid-{number}" for number in itertools.count())
 
 
 class Store:
-    """Objects by path. refused: resources that may not be listed. made_again: paths of which a new object comes at once."""
+    """Objects by path. refused: resources, or paths of lists, that may not be listed. made_again: paths of which a new object comes at once.
+
+    A patch takes the label of the set away, which is all that an uninstall patches.
+    """
 
     def __init__(self, *objects, refused=(), made_again=()):
         self.objects = {KINDS[obj["kind"]].path(obj["metadata"].get("namespace"), obj["metadata"]["name"]): obj for obj in objects}
-        self.refused, self.made_again = refused, made_again
+        self.refused, self.made_again = {*refused}, made_again
 
     def answer(self, method, path, query):
         if method == "DELETE":
@@ -34,16 +38,18 @@ class Store:
             if path in self.made_again:
                 self.objects[path] = {**obj, "metadata": {**obj["metadata"], "uid": next(UIDS), "managedFields": [{"manager": "argocd", "time": "t"}]}}
             return 200, {}
+        if method == "PATCH":
+            del self.objects[path]["metadata"]["labels"][applyset.MEMBER_LABEL]
         if path in self.objects:
             return 200, self.objects[path]
-        if path.rpartition("/")[2] in self.refused:
+        if not self.refused.isdisjoint((path, path.rpartition("/")[2])):
             resource = path.rpartition("/")[2]
             message = f'{resource} is forbidden: User "u" cannot list resource "{resource}" in API group "" in the namespace "n"'
             return 403, {"kind": "Status", "reason": "Forbidden", "message": message}
         if not any(KINDS[kind].plural == path.rpartition("/")[2] for kind in KINDS):
             return 404, {"kind": "Status", "reason": "NotFound"}
         wanted = dict(term.split("=") for term in query.get("labelSelector", "").split(",") if term)
-        below = [obj for place, obj in self.objects.items() if place.rpartition("/")[0] == path]
+        below = [obj for place, obj in self.objects.items() if path in (place.rpartition("/")[0], KINDS[obj["kind"]].path())]
         return 200, {"items": [obj for obj in below if wanted.items() <= (obj["metadata"].get("labels") or {}).items()]}
 
 
@@ -80,10 +86,13 @@ def parent(*members):
     return {**applyset.parent("n", "n", list(members), {}), "metadata": {**applyset.parent("n", "n", list(members), {})["metadata"], "uid": next(UIDS)}}
 
 
-def remove(store, check_mode=False):
+def connected(server):
+    return Cluster({**dict.fromkeys(connection_argument_spec()), "host": server.url, "api_key": "a-token-of-this-test"})
+
+
+def remove(store, check_mode=False, **options):
     with FakeApiServer(store.answer) as server:
-        cluster = Cluster({**dict.fromkeys(connection_argument_spec()), "host": server.url, "api_key": "a-token-of-this-test"})
-        return absent(cluster, OPTIONS, check_mode, False)
+        return absent(connected(server), {**OPTIONS, **options}, check_mode, False)
 
 
 def removed(result):
@@ -184,3 +193,156 @@ def test_a_server_that_is_away_keeps_the_namespace_and_the_run_does_not_end_well
     assert caught.value.facts["kept"] == [line] == predicted["kept"] and caught.value.what == line
     assert removed(caught.value.facts) == ["ServiceAccount n/a", "ConfigMap n/n"] == removed(predicted) and list(store.objects) == ["/api/v1/namespaces/n"]
     assert caught.value.facts["leftovers"] == [{"object": "Namespace n", "node": "", "reason": "what it holds is not known"}]
+
+
+def workload(kind, name, spec, labels=None, **given):
+    """A workload that makes pods of this spec and these labels."""
+    return {**obj(kind, name, **given), "spec": {"selector": {"matchLabels": labels or {}}, "template": {"metadata": {"labels": labels or {}}, "spec": spec}}}
+
+
+def pod(name, spec, controller=None, labels=None, **given):
+    """A pod of nobody's, or of the controller (kind, name)."""
+    found = {**obj("Pod", name, member=False, **given), "spec": spec, "status": {"phase": "Running"}}
+    found["metadata"]["labels"] = labels or {}
+    if controller:
+        found["metadata"]["ownerReferences"] = [{"kind": controller[0], "name": controller[1], "uid": next(UIDS), "controller": True}]
+    return found
+
+
+def actions(result):
+    return {each["object"]: each["action"] for each in result["actions"]}
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_what_others_use_stays_without_our_label_and_is_said(ours):
+    account, pull, loose = obj("ServiceAccount", "a"), obj("Secret", "a-registry"), obj("ConfigMap", "loose")
+    home = obj("Namespace", "n", member=ours)
+    spec = {"serviceAccountName": "a", "imagePullSecrets": [{"name": "a-registry"}]}
+    mounted = {"volumes": [{"configMap": {"name": "loose"}}], "containers": []}
+    own = workload("DaemonSet", "n", spec)
+    others = [workload("DaemonSet", "b", spec, member=False), pod("b-1", spec, ("DaemonSet", "b")), pod("hand", mounted)]
+    store = Store(account, pull, loose, own, parent(account, pull, loose, own), home, *others)
+    predicted, result = remove(store, check_mode=True), remove(store)
+    assert result["kept"][1:] == predicted["kept"][1:] and sorted(result["kept"][1:]) == [
+        "ConfigMap n/loose: in use by Pod n/hand",
+        "Secret n/a-registry: in use by DaemonSet n/b",
+        "ServiceAccount n/a: in use by DaemonSet n/b",
+    ]
+    expected = {
+        "DaemonSet n/n": "delete",
+        "ConfigMap n/n": "delete",
+        **dict.fromkeys(("ConfigMap n/loose", "Secret n/a-registry", "ServiceAccount n/a"), "release"),
+    }
+    assert actions(result) == actions(predicted) == expected and result["warnings"] == []
+    assert not any(applyset.MEMBER_LABEL in each["metadata"]["labels"] for each in (account, pull, loose)) and len(store.objects) == 7
+    assert not remove(store)["changed"]
+
+
+def test_what_only_our_own_pods_use_goes():
+    account, pull, home = obj("ServiceAccount", "a"), obj("Secret", "s"), obj("Namespace", "n", member=False)
+    own = workload("DaemonSet", "n", {"serviceAccountName": "a"})
+    ended = {**pod("ended", {"imagePullSecrets": [{"name": "s"}]}), "status": {"phase": "Succeeded"}}
+    store = Store(account, pull, own, parent(account, pull, own), home, pod("n-1", {"serviceAccountName": "a"}, ("DaemonSet", "n")), ended)
+    assert set(actions(remove(store)).values()) == {"delete"} and len(store.objects) == 3
+
+
+def test_a_priority_class_that_pods_anywhere_use_stays():
+    urgent, home = obj("PriorityClass", "urgent"), obj("Namespace", "n")
+    spec = {"priorityClassName": "urgent", "serviceAccountName": "a"}
+    store = Store(urgent, parent(urgent, home), home, pod("x", spec, ("ReplicaSet", "r-5f"), {"pod-template-hash": "5f"}, namespace="elsewhere"))
+    predicted, result = remove(store, check_mode=True), remove(store)
+    assert result["kept"] == predicted["kept"] == ["PriorityClass urgent: in use by Deployment elsewhere/r"]
+    assert actions(result) == {"PriorityClass urgent": "release", "ConfigMap n/n": "delete", "Namespace n": "delete"}
+
+
+def test_where_pods_of_the_cluster_may_not_be_listed_a_priority_class_goes_with_a_word():
+    urgent, home = obj("PriorityClass", "urgent"), obj("Namespace", "n", member=False)
+    result = remove(Store(urgent, parent(urgent), home, refused=["/api/v1/pods"]))
+    assert actions(result)["PriorityClass urgent"] == "delete"
+    assert result["warnings"] == ["PriorityClass urgent goes, whoever else uses it: this user may not list pods in the whole cluster"]
+
+
+def test_what_goes_with_the_namespace_uses_nothing():
+    urgent, account, home = obj("PriorityClass", "urgent"), obj("ServiceAccount", "a"), obj("Namespace", "n")
+    helper = pod("helper", {"priorityClassName": "urgent", "serviceAccountName": "a"})
+    helper["metadata"]["ownerReferences"] = [{"kind": "ServiceAccount", "name": "a", "uid": account["metadata"]["uid"]}]
+    result = remove(Store(urgent, account, parent(urgent, account, home), home, helper), check_mode=True)
+    assert set(actions(result).values()) == {"delete"} and "Namespace n" in actions(result) and result["kept"] == []
+
+
+def test_what_others_use_and_somebody_deletes_meanwhile_ends_no_run():
+    class Hasty(Store):
+        def answer(self, method, path, query):
+            if method == "PATCH":
+                del self.objects[path]
+                return 404, {"kind": "Status", "reason": "NotFound"}
+            return super().answer(method, path, query)
+
+    account, home = obj("ServiceAccount", "a"), obj("Namespace", "n", member=False)
+    store = Hasty(account, parent(account), home, workload("DaemonSet", "b", {"serviceAccountName": "a"}, member=False))
+    assert actions(remove(store)) == {"ServiceAccount n/a": "release", "ConfigMap n/n": "delete"} and len(store.objects) == 2
+
+
+def test_pods_of_the_cluster_are_listed_for_a_priority_class_alone():
+    account = obj("ServiceAccount", "a")
+    with FakeApiServer(Store(account, parent(account), obj("Namespace", "n", member=False)).answer) as server:
+        absent(connected(server), OPTIONS, True, False)
+        asked = [path for _method, path, _query in server.seen]
+    assert asked.count("/api/v1/namespaces/n/pods") == 1 and "/api/v1/pods" not in asked
+
+
+def test_where_nothing_of_ours_is_left_nobody_is_asked_who_uses_it():
+    with FakeApiServer(Store(obj("Namespace", "n", member=False)).answer) as server:
+        absent(connected(server), OPTIONS, True, False)
+        assert "/apis/apps/v1/namespaces/n/statefulsets" not in {path for _method, path, _query in server.seen}
+
+
+def test_pods_of_another_monitor_with_the_same_labels_are_not_awaited():
+    labels, home = {"app": "clustermonitor"}, obj("Namespace", "n")
+    own, theirs = workload("Deployment", "monitor", {}, labels), workload("Deployment", "theirs", {}, labels, member=False)
+    other = pod("theirs-5f-1", {}, ("ReplicaSet", "theirs-5f"), {**labels, "pod-template-hash": "5f"})
+    store = Store(own, parent(own, home), home, theirs, other)
+    result = remove(store, wait_timeout=1)
+    assert result["kept"] == ["Namespace n: it holds what is not ours: Pod n/theirs-5f-1, Deployment n/theirs"]
+    assert removed(result) == ["Deployment n/monitor", "ConfigMap n/n"] and result["owed"] == []
+
+
+def test_a_group_of_measurements_that_is_away_keeps_the_namespace():
+    store = installed(answers={}, away="metrics.k8s.io")
+    with pytest.raises(Failure, match="Namespace n: the API has no answer for metrics.k8s.io/v1"):
+        remove(store)
+    assert list(store.objects) == ["/api/v1/namespaces/n"]
+
+
+def made_by(name):
+    """The namespace as the installation of this name in it made it."""
+    home = obj("Namespace", "n", member=False)
+    home["metadata"]["labels"] = {**own_pod_labels(name), applyset.MEMBER_LABEL: applyset.set_id(name, "n")}
+    return home
+
+
+def test_the_last_installation_takes_the_namespace_that_another_has_made():
+    account, home = obj("ServiceAccount", "a"), made_by("first")
+    store = Store(account, parent(account), home)
+    predicted, result = remove(store, check_mode=True), remove(store)
+    assert removed(result) == removed(predicted) == ["ServiceAccount n/a", "ConfigMap n/n", "Namespace n"] and result["kept"] == [] and not store.objects
+
+
+def test_a_namespace_of_an_installation_that_is_gone_stays_while_others_use_it():
+    account, home = obj("ServiceAccount", "a"), made_by("first")
+    result = remove(Store(account, parent(account), home, obj("Secret", "theirs", member=False)))
+    assert result["kept"] == ["Namespace n: it holds what is not ours: Secret n/theirs"]
+
+
+def test_a_namespace_goes_with_the_installation_that_made_it():
+    account, home = obj("ServiceAccount", "a"), made_by("first")
+    first = applyset.parent("first", "n", [], {})
+    store = Store(account, parent(account), home, {**first, "metadata": {**first["metadata"], "uid": next(UIDS)}})
+    assert remove(store)["kept"] == ["Namespace n: it goes with the installation first, which made it"] and len(store.objects) == 2
+
+
+@pytest.mark.parametrize(("own_labels", "set_of"), [(own_pod_labels("first"), "another"), ({}, "first"), ({"app.kubernetes.io/instance": "first"}, "first")])
+def test_a_namespace_in_a_set_of_another_tool_is_not_ours(own_labels, set_of):
+    account, home = obj("ServiceAccount", "a"), obj("Namespace", "n", member=False)
+    home["metadata"]["labels"] = {**own_labels, applyset.MEMBER_LABEL: applyset.set_id(set_of, "n")}
+    assert remove(Store(account, parent(account), home))["kept"] == ["Namespace n: this collection did not make it"]
