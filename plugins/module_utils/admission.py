@@ -47,11 +47,12 @@ def sample_pod(daemon_set: dict, node: str, missing: set[tuple]) -> tuple[dict, 
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, without
 
 
-def judge_pod(cluster: Cluster, pod: dict, without: list[str], leave: list[str]) -> tuple[list[dict], dict | None]:
+def judge_pod(cluster: Cluster, pod: dict, without: list[str], leave: list[str], takes_over: bool) -> tuple[list[dict], dict | None]:
     """(findings of the check admission for the pod, the pod as the API server would make it; None where it would not).
 
     without: of sample_pod. leave: titles of objects, still to be made, that give the agent's service account leave to use security
-    context constraints: without them, or with another account, such a refusal says nothing of the installation.
+    context constraints: without them, or with another account, such a refusal says nothing of the installation. takes_over: whether
+    the agent has pods already, which give back what they take of a quota.
     """
     subject = f"a pod of the agent in namespace {pod['metadata']['namespace']}"
     try:
@@ -62,8 +63,12 @@ def judge_pod(cluster: Cluster, pod: dict, without: list[str], leave: list[str])
             return [finding("admission", "skipped", text, "grant the verb create on pods in that namespace, to have it tried", subject)], None
         if _is_no_dry_run(failure):
             return [finding("admission", "skipped", f"cannot be tried: {failure.what}", _NO_DRY_RUN_FIX, subject)], None
+        cause = creation_cause(failure.what)[0]
+        if takes_over and cause == "QuotaExceeded":
+            text = f"no pod more fits beside those that are there, which new ones may take the place of: {failure.what}"
+            return [finding("admission", "skipped", text, "look at the check quota, which counts both", subject)], None
         first = leave + [one for one in without if one.startswith(_ACCOUNT)]
-        if first and creation_cause(failure.what)[0] == "SecurityContextConstraints":
+        if first and cause == "SecurityContextConstraints":
             text = f"cannot be judged yet: {', '.join(first)} {'is' if len(first) == 1 else 'are'} made first"
             return [finding("admission", "skipped", text, "install, and look at the pods: agent_info names what keeps them away", subject)], None
         fix = "change what the message names: quota, pod security level, admission webhook, limit range"

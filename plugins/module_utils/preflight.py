@@ -44,6 +44,7 @@ from ansible_collections.nanoagent.k8s.plugins.module_utils.profiles import cont
 from ansible_collections.nanoagent.k8s.plugins.module_utils.quotas import quota_findings, workload
 from ansible_collections.nanoagent.k8s.plugins.module_utils.readable_secrets import readable_notes
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sandboxes import runtime_class_findings
+from ansible_collections.nanoagent.k8s.plugins.module_utils.shape import at, number
 from ansible_collections.nanoagent.k8s.plugins.module_utils.signature_search import SignaturePolicy
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing import has_local_storage, smallest_node
 from ansible_collections.nanoagent.k8s.plugins.module_utils.sizing_advice import sizing_findings
@@ -269,8 +270,7 @@ class Preflight:
                 return [unread("quota", failure.what)]
         # A pod that waits for a port counts too, so that a former one that holds it has to fit beside it all the same.
         workloads = [workload(self.pod_spec, len(self._eligible_rows()), [pod["spec"] for pod in self._live_pods()], *self._side_by_side())]
-        specs = [step["desired"]["spec"] for step in self.steps if _starts_deployment(step)]
-        workloads += [workload(spec["template"]["spec"], spec.get("replicas", 1)) for spec in specs]
+        workloads += [_of_deployment(step) for step in self.steps if _starts_deployment(step)]
         created = [step["desired"] for step in self.steps if step["action"] == "create" and identity(step["desired"])[1] == namespace]
         return quota_findings(quotas, ranges, workloads, created)
 
@@ -304,7 +304,7 @@ class Preflight:
             missing = {identity(step["desired"]) for step in self.steps if step["action"] == "create"}
             leave = platform_rules.extra_objects(self.looked["options"], self.platforms, self.daemon_set)
             titles = [title(obj) for obj in leave if identity(obj) in missing]
-            answers, made = admission.judge_pod(self.cluster, *admission.sample_pod(self.daemon_set, node, missing), titles)
+            answers, made = admission.judge_pod(self.cluster, *admission.sample_pod(self.daemon_set, node, missing), titles, bool(self._live_pods()))
             found += answers
             if made:
                 # A class that the installation makes first the pod of the dry run does without.
@@ -453,7 +453,18 @@ def _dotted(version):
 
 
 def _starts_deployment(step):
-    return step["desired"] is not None and step["desired"]["kind"] == "Deployment" and step["action"] in ("create", "recreate")
+    if step["desired"] is None or step["desired"]["kind"] != "Deployment":
+        return False
+    return step["action"] in ("create", "recreate") or (step["action"] == "patch" and any(field.startswith("spec") for field in step["fields"]))
+
+
+def _of_deployment(step):
+    """The workload of the cluster monitor's Deployment, each pod of which goes when the new one is ready."""
+    wanted, live = step["desired"]["spec"], at(step["live"], "spec") or {}
+    former = [live["template"]["spec"]] * live.get("replicas", 1) if live else []
+    replaced = any(field == "spec" or field.startswith("spec.template") for field in step["fields"])
+    surge = len(former) if step["action"] == "recreate" else number(at(wanted, "strategy", "rollingUpdate", "maxSurge")) if replaced else 0
+    return workload(wanted["template"]["spec"], wanted.get("replicas", 1), former, surge)
 
 
 def _images(desired, options):

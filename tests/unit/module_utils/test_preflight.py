@@ -384,6 +384,39 @@ def test_old_and_new_pods_have_to_fit_the_node_side_by_side(selector, given, por
     assert instead is None or found["fix"].startswith(instead) and "cpu: 100m wanted, 50m of 4 free beside the former pod" in found["evidence"]
 
 
+def test_that_no_pod_more_fits_says_nothing_of_pods_that_take_the_place_of_others():
+    quotas, denied = [quota({"pods": "1"}, {"pods": "1"})], 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1'
+    told = by_check(look_ahead(Installed(node(), resourcequotas=quotas, deny=denied), force_conflicts=True))
+    [pod_s] = [one for one in told["admission"] if "pod of the agent" in one["object"]]
+    assert pod_s["result"] == "skipped" and "quota" in pod_s["fix"] and told["quota"][0]["result"] == "ok"
+    [pod_s] = [one for one in by_check(look_ahead(World(node(), namespaces=[("nanoagent", {})], deny=denied)))["admission"] if "pod of" in one["object"]]
+    assert pod_s["result"] == "error"
+
+
+class Monitored(Installed):
+    """With a cluster monitor of an earlier image."""
+
+    def answer(self, method, path, query):
+        if method == "GET" and path.endswith("/deployments/nanoagent-monitor"):
+            template = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "monitor", "image": "former"}]}}
+            spec = {"replicas": 1, "selector": {"matchLabels": {}}, "template": template}
+            return 200, {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "nanoagent-monitor", "namespace": "nanoagent", "uid": "m"},
+                "spec": spec,
+            }
+        return super().answer(method, path, query)
+
+
+@pytest.mark.parametrize(("pods", "result"), [("2", "error"), ("3", "ok")])
+def test_a_monitor_s_new_pod_has_to_fit_beside_the_former_one(pods, result):
+    world = Monitored(node(), resourcequotas=[quota({"pods": pods}, {"pods": "2"})])
+    [found] = by_check(look_ahead(world, force_conflicts=True, monitor={"enabled": True, "image": IMAGE.replace("ab", "ef")}))["quota"]
+    assert found["result"] == result, found
+    assert result == "ok" or found["fix"] == "raise the quota by 1"
+
+
 def test_a_surge_goes_nowhere_where_a_webhook_gives_the_pod_a_port_of_the_node():
     world = Installed(node(), ports=[METRICS_PORT], container={"ports": [METRICS_PORT], "resources": {}})
     found = by_check(look_ahead(world, force_conflicts=True, **SURGE))["room"][0]
