@@ -209,7 +209,7 @@ class Cluster:
         where = ("GET", kind.path(namespace), "list", kind.resource)
 
         def text_of(asked):
-            return self._send(*where, asked, accept=accept).data
+            return self._send(*where, asked, decode=_text_of_object, accept=accept)
 
         items, coming = [], None
         while True:
@@ -524,6 +524,13 @@ def _announced_page(content):
     beginning, items, _rest = content[:_BEFORE_ITEMS].partition(b'"items"')
     found = _CONTINUE.search(beginning) if items else None
     return found[1].decode() if found else ""
+
+
+def _text_of_object(data):
+    """The text, which looks like an object's; what it says is taken apart later."""
+    if not data.lstrip()[:1] == b"{":
+        raise ValueError("no object")
+    return data
 
 
 def _object(data):

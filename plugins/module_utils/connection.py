@@ -103,7 +103,7 @@ def effective_options(params: dict, environ: dict) -> dict:
     """The connection options, those not given taken from the K8S_AUTH_* variables.
 
     Pure. Booleans and lists from the environment come back in their own types. A kubeconfig or context that is given keeps out the
-    variables that say host and login.
+    variables that say host and login, and with a host how it is trusted.
     """
     options = {}
     chosen = [name for name in ("kubeconfig", "context") if params.get(name)]
@@ -111,6 +111,9 @@ def effective_options(params: dict, environ: dict) -> dict:
         raise Failure(f"both host and {' and '.join(chosen)} were given", "give one of them: host stands in place of a kubeconfig")
     # An option wins over a variable that would send the run to another cluster.
     unread = ("host", *_ONLY_WITH_HOST) if chosen else ()
+    if chosen and environ.get(_ENVIRONMENT["host"]):
+        # They are about that host.
+        unread += ("ca_cert", "validate_certs", "tls_server_name")
     for name, variable in _ENVIRONMENT.items():
         value = params.get(name)
         if value is None and environ.get(variable) and name not in unread:

@@ -464,7 +464,7 @@ def _of_deployment(step):
     former = [live["template"]["spec"]] * live.get("replicas", 1) if live else []
     replaced = any(field == "spec" or field.startswith("spec.template") for field in step["fields"])
     surge = len(former) if step["action"] == "recreate" else number(at(wanted, "strategy", "rollingUpdate", "maxSurge")) if replaced else 0
-    return workload(wanted["template"]["spec"], wanted.get("replicas", 1), former, surge)
+    return workload(wanted["template"]["spec"], wanted.get("replicas", 1), former, surge, admitted=False)
 
 
 def _images(desired, options):

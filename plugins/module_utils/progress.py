@@ -21,17 +21,17 @@ class Lines:
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
         self._say, self._clock = say, clock
         self._spoke = clock()
-        self._last = ""
+        self._last: dict[str, str] = {}
 
     def are_due(self) -> bool:
         """Whether it is time for a line, if there is news."""
         return self._clock() - self._spoke >= (_NEWS if self._last else _FIRST)
 
-    def tell(self, text: str, more: str = "") -> None:
-        """Says it, where it is time; more: what goes with it and is no news by itself."""
+    def tell(self, text: str, more: str = "", source: str = "") -> None:
+        """Says it, where it is time; more: what goes with it and is no news by itself. source: only what it has said before is no news of it."""
         now = self._clock()
-        if self.are_due() and (text != self._last or now - self._spoke >= _SAME):
-            self._spoke, self._last = now, text
+        if self.are_due() and (text != self._last.get(source) or now - self._spoke >= _SAME):
+            self._spoke, self._last[source] = now, text
             self._say(text + more)
 
 
@@ -50,17 +50,17 @@ class Progress:
             self._first_ready = ready
         if self._lines.are_due():
             left = sum(1 for row in rows if row["eligible"] and row["state"] in ("rolling", "joining"))
-            self._tell(progress_text(rows), left, ready)
+            self._tell(progress_text(rows), left, ready, "verdicts")
 
     def count(self, daemon_set: dict) -> None:
         """Takes the DaemonSet between two calls: where there are thousands of nodes, its counters are all that is known for a while."""
         if self._lines.are_due() and self._first_ready is not None and not is_behind(daemon_set):
             wanted, ready, updated = (number(at(daemon_set, "status", key)) for key in ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled"))
             followed = min(ready, updated)
-            self._tell(counters_text(wanted, ready, updated), wanted - followed, followed)
+            self._tell(counters_text(wanted, ready, updated), wanted - followed, followed, "counters")
 
-    def _tell(self, text, left, ready):
-        self._lines.tell(f"{self._what}: {text}", estimate(left, ready - self._first_ready, self._clock() - self._began))
+    def _tell(self, text, left, ready, source):
+        self._lines.tell(f"{self._what}: {text}", estimate(left, ready - self._first_ready, self._clock() - self._began), source)
 
 
 def progress_text(rows: list[dict]) -> str:

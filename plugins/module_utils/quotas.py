@@ -23,14 +23,14 @@ _BARE = ("configmaps", "secrets", "services", "persistentvolumeclaims", "resourc
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 
 
-def workload(spec: dict, number: int, live: Sequence[dict] = (), beside: int = 0, instead: str = "") -> dict:
+def workload(spec: dict, number: int, live: Sequence[dict] = (), beside: int = 0, instead: str = "", admitted: bool = True) -> dict:
     """Pods that quota_findings is to judge.
 
     spec: of a pod, or of a template that stands for it. number: how many there will be. live: the specs of those that are there and
     that they take the place of. beside: how many of these stay at a time until their successor is ready. instead: what makes them go
-    first, as text.
+    first, as text. admitted: whether `live` are of pods, and not of templates that stand for them.
     """
-    return {"spec": spec, "number": number, "live": live, "beside": beside, "instead": instead}
+    return {"spec": spec, "number": number, "live": live, "beside": beside, "instead": instead, "admitted": admitted}
 
 
 def quota_findings(quotas: list[dict], ranges: list[dict], workloads: list[dict], created: list[dict]) -> list[dict]:
@@ -39,13 +39,18 @@ def quota_findings(quotas: list[dict], ranges: list[dict], workloads: list[dict]
     quotas, ranges: the namespace's ResourceQuota and LimitRange objects. workloads: each of workload(). created: objects that are to
     be made in the namespace.
     """
-    workloads = [{**one, "spec": _as_admitted(one["spec"], ranges)} for one in workloads]
+    workloads = [_filled_in(one, ranges) for one in workloads]
     found = [one for quota in quotas for one in _of_quota(quota, workloads, created)]
     found += [one for limits in ranges for each in workloads for one in _of_range(limits, each["spec"])]
     if not found:
         seen = ", ".join(title(obj) for obj in [*quotas, *ranges])
         found.append(finding("quota", "ok", f"{seen} let the pods in" if seen else "the namespace has no ResourceQuota and no LimitRange"))
     return found
+
+
+def _filled_in(one, ranges):
+    live = one["live"] if one["admitted"] else [_as_admitted(spec, ranges) for spec in one["live"]]
+    return {**one, "spec": _as_admitted(one["spec"], ranges), "live": live}
 
 
 def _as_admitted(spec, ranges):

@@ -180,7 +180,7 @@ def await_rollout(
     not make before that it may be able to make now, so it is woken, and only what it says or leaves undone after that counts; and
     a node that was made after that is not waited for.
     turns: is given the DaemonSet and the verdicts at every look, makes room where it has to, and gives the verdicts that count.
-    count: is given the DaemonSet as often as may be between two looks.
+    count: is given the DaemonSet as often as may be between two looks, as long as there are so many pods that these are seldom.
     """
     changed = threading.Event()
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
@@ -252,7 +252,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
         # However long a look takes, the next one comes when there is something to decide.
         due = min(deadline, hopeless_since + _SETTLE[hopeless]) if hopeless else deadline
         changed.wait(max(0.0, min(due - now, 0.5 if hopeless else 5.0)))
-        _rest(took, reflectors["DaemonSet"], due, looked_at, count)
+        _rest(took, reflectors["DaemonSet"], due, looked_at, count if isinstance(reflectors["Pod"], Listing) else None)
 
 
 def _rest(took, daemon_sets, due, looked_at, count):

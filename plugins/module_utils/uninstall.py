@@ -91,7 +91,9 @@ def _read(cluster, options):
     if not applyset.is_parent(parent, identifier):
         parent = None
     members, unknown = _search(cluster, parent, namespace, identifier)
-    selectors, workloads = own_selectors(name, members, left_behind([], parent)), own_workloads(name, namespace, members)
+    remembered = (memory.recall(parent) if parent else None) or []
+    # A workload may be gone before its pods are.
+    selectors, workloads = own_selectors(name, members, left_behind([], parent)), own_workloads(name, namespace, [*members, *remembered])
     holder, usable = _holder(cluster, name, home, namespace), in_use.usable(members)
     contents = _contents(cluster, namespace, usable) if holder == name else _neighbours(cluster, namespace, usable)
     every_pod = (holder == name or usable) and "Pod" not in contents["refused"]
@@ -109,7 +111,7 @@ def _read(cluster, options):
         "selectors": selectors,
         "workloads": workloads,
         "identifier": identifier,
-        "released": _released(cluster, parent, members),
+        "released": _released(cluster, [identity(obj) for obj in remembered], members),
     }
 
 
@@ -126,10 +128,9 @@ def _search(cluster, parent, namespace, identifier):
     return members, [] if parent else list(refusals)
 
 
-def _released(cluster, parent, members):
+def _released(cluster, remembered, members):
     """Objects that the parent remembers as applied, and that no longer carry the set's label."""
     known = {identity(member) for member in members}
-    remembered = [identity(obj) for obj in (memory.recall(parent) if parent else None) or []]
     missing = [each for each in remembered if each not in known and each[0] != "Namespace"]
     found = cluster.parallel([partial(_get_if_allowed, cluster, *each) for each in missing])
     return [obj for obj in found if obj]

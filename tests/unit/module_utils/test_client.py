@@ -85,6 +85,12 @@ def test_a_page_that_is_cut_short_is_asked_for_again():
     assert [item["metadata"]["name"] for item in items] == ["a", "b"]
 
 
+def test_a_list_from_what_is_no_api_server_fails_at_once():
+    with FakeApiServer(lambda *_: (200, b"<html>")) as server, pytest.raises(Failure, match="no Kubernetes object"):
+        connect(server).list("Node")
+    assert len(server.seen) == 1
+
+
 def test_a_page_that_fails_fails_the_list():
     def answer(_method, _path, query):
         return (403, {"kind": "Status"}) if query.get("continue") else (200, page("a", token="x"))

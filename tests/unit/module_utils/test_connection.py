@@ -52,10 +52,19 @@ def test_a_host_keeps_the_variables_of_a_kubeconfig_out(tmp_path, given):
 
 
 def test_a_kubeconfig_that_is_given_keeps_the_variables_of_a_host_out(tmp_path):
-    environ = {"K8S_AUTH_HOST": "https://other", "K8S_AUTH_API_KEY": "other", "K8S_AUTH_USERNAME": "u", "K8S_AUTH_VERIFY_SSL": "no"}
+    environ = {
+        "K8S_AUTH_HOST": "https://other",
+        "K8S_AUTH_API_KEY": "other",
+        "K8S_AUTH_USERNAME": "u",
+        "K8S_AUTH_VERIFY_SSL": "no",
+        "K8S_AUTH_SSL_CA_CERT": "/other",
+    }
     options = effective_options({**NOTHING, "kubeconfig": kubeconfig()}, environ)
     configuration = load_configuration(options, environ, str(tmp_path))
-    assert configuration.host == "https://k:6443" and "other" not in str(configuration.api_key) and not configuration.verify_ssl
+    assert configuration.host == "https://k:6443" and "other" not in str(configuration.api_key)
+    # How another host is trusted says nothing of this one; without such a host the variables are about the kubeconfig's.
+    assert configuration.verify_ssl and options["ca_cert"] is None
+    assert effective_options({**NOTHING, "kubeconfig": kubeconfig()}, {"K8S_AUTH_VERIFY_SSL": "no"})["validate_certs"] is False
 
 
 def test_a_context_that_is_given_keeps_the_variables_of_a_host_out():

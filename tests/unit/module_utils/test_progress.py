@@ -64,6 +64,17 @@ def test_between_two_looks_the_controller_s_counters_are_told():
     assert at(40, 1000, 999, 1000) == ["rollout: 999 of 1000 nodes ready; about 0 s left"]
 
 
+def test_two_ways_to_say_the_same_are_no_news_to_each_other():
+    said, now = [], [0.0]
+    progress = Progress(said.append, "rollout", clock=lambda: now[0])
+    for second in range(120):
+        now[0] = float(second)
+        progress(rows_of(ready=1, rolling=1, blocked=1))
+        progress.count(counters(3, 1, 3))
+    # Each once, and then one line in thirty seconds.
+    assert len(said) == 5 and sum("blocked by" in line for line in said[:2]) == 1
+
+
 def test_an_update_s_ready_nodes_are_not_all_of_the_new_pod():
     said, now = [], [0.0]
     progress = Progress(said.append, "rollout", clock=lambda: now[0])

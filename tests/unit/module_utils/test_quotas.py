@@ -160,5 +160,15 @@ def test_pods_that_the_quota_does_not_count_give_nothing_back():
     assert found["result"] == "error" and "pods: 3 more wanted, 2 of 2 left" in found["evidence"]
 
 
+@pytest.mark.parametrize("beside", [0, 1])
+def test_templates_stand_for_the_pods_that_were_made_of_them(beside):
+    spec, rule = pod(bounds={"cpu": "200m"}), {"type": "Container", "default": {"memory": "1Gi"}}
+    monitor = workload(spec, 1, [spec], beside, admitted=False)
+    for one in (quota({"requests.cpu": "1"}, {"requests.cpu": "900m"}), quota({"limits.memory": "10Gi"}, {"limits.memory": "9728Mi"})):
+        [found] = quota_findings([one], [limits(rule)], [monitor], [])
+        assert found["result"] == ("error" if beside else "ok")
+        assert not beside or found["evidence"].endswith("while new pods run beside the former ones")
+
+
 def test_nothing_there_is_well():
     assert quota_findings([], [], [workload(AGENT, 1)], [])[0]["evidence"] == "the namespace has no ResourceQuota and no LimitRange"

@@ -143,6 +143,12 @@ def test_between_two_looks_the_counters_are_handed_on(monkeypatch):
     assert all(ready == int(8 * time) for time, ready in counted)
 
 
+def test_of_few_nodes_the_counters_say_nothing_that_the_verdicts_do_not(monkeypatch):
+    world, counted = World(monkeypatch, lambda _world: [row(1)], look=0.3), []
+    world.wait(timeout=60, known_nodes=([{}] * 5, "7"), count=counted.append)
+    assert not counted and len(world.looks) > 3
+
+
 @pytest.mark.parametrize("speed", [0, 2])
 def test_a_slow_rollout_of_many_nodes_is_watched(monkeypatch, speed):
     world = World(monkeypatch, lambda _world: [row(1)], look=1.0)

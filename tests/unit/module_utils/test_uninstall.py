@@ -307,6 +307,15 @@ def test_pods_of_another_monitor_with_the_same_labels_are_not_awaited():
     assert removed(result) == ["Deployment n/monitor", "ConfigMap n/n"] and result["owed"] == []
 
 
+def test_a_workload_s_pods_are_ours_also_where_it_is_gone_before_them():
+    """As after an uninstall that was cut short, or a deletion that left the pods behind."""
+    account, gone = obj("ServiceAccount", "n-monitor"), workload("Deployment", "n-monitor", {"serviceAccountName": "n-monitor"}, {"app": "m"})
+    labels = {"app": "m", "pod-template-hash": "5f"}
+    last = pod("n-monitor-5f-1", {"serviceAccountName": "n-monitor"}, ("ReplicaSet", "n-monitor-5f"), labels)
+    result = remove(Store(account, parent(account, gone), obj("Namespace", "n", member=False), last))
+    assert "ServiceAccount n/n-monitor" in removed(result) and not any("in use" in line for line in result["kept"])
+
+
 def test_a_group_of_measurements_that_is_away_keeps_the_namespace():
     store = installed(answers={}, away="metrics.k8s.io")
     with pytest.raises(Failure, match="Namespace n: the API has no answer for metrics.k8s.io/v1"):
