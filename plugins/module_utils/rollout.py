@@ -31,6 +31,7 @@ _LATELY = 1 / 3
 EVENTS = {"fieldSelector": "type!=Normal"}
 # For how long the controller's former failures prove nothing, in seconds, once it was woken.
 RETRY = 10.0
+_RETRY_AGAIN = 3.0
 # Set and taken away again to wake the controller.
 _WAKE = "nanoagent.k8s/wake"
 # States that a rollout waits for.
@@ -127,6 +128,12 @@ def _is_old_news(row, since):
     # Events have whole seconds: one of the same second may be newer.
     last = seconds(row["evidence"]["last"])
     return not row["pod"] and row["evidence"]["source"] == "event" and last is not None and last < math.floor(since)
+
+
+def _is_final_news(row, since, now):
+    """Whether the controller said after `since` that it cannot make the pod, and not only in this second, of which a later word could not be told."""
+    last = seconds(row["evidence"]["last"])
+    return row["final"] and not row["pod"] and row["evidence"]["source"] == "event" and last is not None and math.floor(since) <= last < math.floor(now)
 
 
 def _is_old(row):
@@ -250,7 +257,7 @@ def _follow(cluster, reflectors, changed, namespace, name, timeout, manager, pro
             counted = [row for row in rows if nodes is None or row["node"] in nodes]
             return "unfinished" if pace.holds() and not any(row["final"] for row in counted) else "timeout", counted
         # However long a look takes, the next one comes when there is something to decide.
-        due = min(deadline, hopeless_since + _SETTLE[hopeless]) if hopeless else deadline
+        due = min(deadline, hopeless_since + _SETTLE[hopeless]) if hopeless else retry.due(deadline)
         changed.wait(max(0.0, min(due - now, 0.5 if hopeless else 5.0)))
         _rest(took, reflectors["DaemonSet"], due, looked_at, count if isinstance(reflectors["Pod"], Listing) else None)
 
@@ -329,22 +336,40 @@ class _Pace:
 
 
 class _Retry:
-    """The controller, woken once where it could make no pods before `since`: after a failure it waits for up to 17 minutes."""
+    """The controller, woken where it could make no pods before `since`: after a failure it waits for up to 17 minutes.
+
+    Where it fails again it is woken a second time, and no more.
+    """
 
     def __init__(self, cluster, since):
-        self._cluster, self._since = cluster, since
-        self._woken = None
+        self._cluster, self._since, self._made_since = cluster, since, since
+        self._waits = [RETRY, _RETRY_AGAIN]
+        self._doubts_until = 0.0
 
     def doubted(self, rows, daemon_set, pods):
         """The verdicts, where old news is no proof until the controller has had the time to try again, and none once it has made a pod."""
-        if self._since is None or not any(_is_old_news(row, self._since) for row in rows):
+        if self._since is None:
             return rows
-        if self._woken is None:
-            wake(self._cluster, daemon_set)
-            self._woken = time.monotonic()
-        made = any((seconds(pod["metadata"].get("creationTimestamp")) or 0) >= self._since for pod in pods)
+        is_first = len(self._waits) == 2
+        if is_first and any(_is_old_news(row, self._since) for row in rows):
+            self._wake(daemon_set)
+        elif len(self._waits) == 1 and time.monotonic() < self._doubts_until and any(_is_final_news(row, self._since, self._cluster.now()) for row in rows):
+            # Admission knows namespaces and quotas from a cache, which may have been behind when the cause had just been mended.
+            self._since = self._cluster.now()
+            # Pods say whole seconds; those of the first try are of an earlier one.
+            self._made_since = math.floor(self._since)
+            self._wake(daemon_set)
+        made = any((seconds(pod["metadata"].get("creationTimestamp")) or 0) >= self._made_since for pod in pods)
         # The controller drops its events where there were many of one object, so the old one may be the last.
-        return doubted(rows, self._since) if made or time.monotonic() - self._woken < RETRY else rows
+        return doubted(rows, self._since) if made or time.monotonic() < self._doubts_until else rows
+
+    def due(self, deadline):
+        """When there is something to decide, at the deadline at the latest; as time.monotonic()."""
+        return min(deadline, self._doubts_until) if self._doubts_until > time.monotonic() else deadline
+
+    def _wake(self, daemon_set):
+        wake(self._cluster, daemon_set)
+        self._doubts_until = time.monotonic() + self._waits.pop(0)
 
 
 def wake(cluster: Cluster, obj: dict) -> None:

@@ -225,11 +225,11 @@ def test_the_way_out(run_tasks, wanted, kubectl, name, place, tmp_path):
     assert found[direct]["result"] == "ok" and "answers 4" in found[direct]["evidence"] and f"in namespace {name} on " in found[direct]["evidence"]
     assert found[f"http://{place}:1/"]["result"] == "error" and "ends at connect" in found[f"http://{place}:1/"]["evidence"]
     [told] = by_check(proxied)["egress"]
-    assert told["result"] == "ok" and f"through the proxy {proxy.url}" in told["evidence"]
+    assert told["result"] == "ok" and f"through the proxy {proxy.url}" in told["evidence"], told
     [told] = by_check(distrusted)["egress"]
-    assert told["result"] == "error" and "ends at tls" in told["evidence"] and "ca_bundle" in told["fix"]
+    assert told["result"] == "error" and "ends at tls" in told["evidence"] and "ca_bundle" in told["fix"], told
     [told] = by_check(nowhere)["egress"]
-    assert told["result"] == "error" and "ends at dns" in told["evidence"]
+    assert told["result"] == "error" and "ends at dns" in told["evidence"], told
     assert not mixed["ok"] and proxied["ok"]
     until(lambda: not of_namespace(kubectl, name))
 

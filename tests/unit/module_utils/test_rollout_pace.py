@@ -211,7 +211,29 @@ def test_what_was_denied_before_the_run_is_tried_again_first(monkeypatch):
 def test_what_is_denied_again_ends_the_wait(monkeypatch):
     world = World(monkeypatch, lambda world: denied(BEFORE if world.time < 3 else SINCE))
     assert world.wait() == "stuck"
-    assert len(world.patches) == 2 and 5 <= world.time <= 10
+    # Woken twice, with all that is said after each.
+    assert len(world.patches) == 4 and 5 <= world.time <= 10
+
+
+def test_a_cause_that_admission_still_saw_a_moment_after_it_was_mended_is_tried_once_more(monkeypatch):
+    def rows(world):
+        if len(world.patches) == 4:
+            return [row(1, "ready"), row(2, "ready")]
+        return denied(SINCE if world.time >= 3 else BEFORE)
+
+    world = World(monkeypatch, rows)
+    assert world.wait() == "done" and world.time < 10
+
+
+def test_pods_that_the_second_try_has_made_leave_no_doubt_of_the_others(monkeypatch):
+    world = World(monkeypatch, lambda world: denied(SINCE if world.time >= 3 else BEFORE))
+    made = {"metadata": {"name": "p1", "creationTimestamp": "2026-01-01T00:00:02Z"}}
+    monkeypatch.setattr(world, "pods", [made])
+    # Of the first try.
+    assert world.wait(timeout=60) == "stuck"
+    again = World(monkeypatch, lambda world: denied(SINCE if world.time >= 3 else BEFORE))
+    again.pods = [{"metadata": {"name": "p1", "creationTimestamp": "2026-01-01T00:00:30Z"}}]
+    assert again.wait(timeout=60) == "timeout"
 
 
 def test_a_controller_that_says_and_does_nothing_more_is_still_denied(monkeypatch):
