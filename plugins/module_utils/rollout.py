@@ -350,8 +350,9 @@ class _Retry:
         """The verdicts, where old news is no proof until the controller has had the time to try again, and none once it has made a pod."""
         if self._since is None:
             return rows
-        is_first = len(self._waits) == 2
-        if is_first and any(_is_old_news(row, self._since) for row in rows):
+        if len(self._waits) == 2:
+            if not any(_is_old_news(row, self._since) for row in rows):
+                return rows
             self._wake(daemon_set)
         elif len(self._waits) == 1 and time.monotonic() < self._doubts_until and any(_is_final_news(row, self._since, self._cluster.now()) for row in rows):
             # Admission knows namespaces and quotas from a cache, which may have been behind when the cause had just been mended.
